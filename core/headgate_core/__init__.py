@@ -1,0 +1,1 @@
+"""What every component of Headgate shares; it imports none of them."""

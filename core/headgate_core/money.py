@@ -1,0 +1,20 @@
+"""Money is integer pico-dollars (1e-12 USD). No float touches it."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, Decimal
+
+PICO = Decimal(10) ** 12
+
+
+def pico(usd: Decimal) -> int:
+    """Dollars to pico-dollars, rounded half-even."""
+    return int((usd * PICO).to_integral_value(ROUND_HALF_EVEN))
+
+
+def usd_text(amount_pico: int) -> str:
+    """Pico-dollars as an exact decimal number of dollars without trailing zeros, e.g. ``0.00045``."""
+    sign = "-" if amount_pico < 0 else ""
+    whole, part = divmod(abs(amount_pico), 10**12)
+    digits = f"{part:012d}".rstrip("0")
+    return f"{sign}{whole}.{digits}" if digits else f"{sign}{whole}"

@@ -1,0 +1,148 @@
+"""The runner: it knows no stage by name, times each, and runs the last ones whatever happened."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from headgate_core.context import Context
+from headgate_core.errors import Again, Ended, HeadgateError, Internal
+from headgate_core.reply import Done, Event
+
+log = logging.getLogger("headgate.pipeline")
+
+MAX_ROUNDS = 2
+"""How often one call may pass through the stages from ``reenter`` on."""
+
+
+class Stage(Protocol):
+    """One step. ``last`` stages run at the very end, whatever happened before.
+
+    ``reenter`` marks the stage at which another round (``Again``) begins.
+    """
+
+    name: str
+    last: bool
+    reenter: bool
+
+    async def run(self, ctx: Context) -> None:
+        """Do the step; may wrap ``ctx.reply``, raise a ``HeadgateError``, ``Ended`` or ``Again``."""
+        ...
+
+
+class Pipeline:
+    """The compiled stages of one route, in order."""
+
+    def __init__(self, stages: Sequence[Stage]) -> None:
+        self.stages = tuple(stages)
+        self._work = tuple(s for s in stages if not s.last)
+        self._last = tuple(s for s in stages if s.last)
+        self._reenter = next((i for i, s in enumerate(self._work) if s.reenter), len(self._work))
+
+    async def run(self, ctx: Context) -> None:
+        """Run the stages until ``ctx.reply`` is there to be drained through ``events``.
+
+        Raises the ``HeadgateError`` that ended the call, after the last stages have run.
+        """
+        try:
+            await self._rounds(ctx, 0)
+        except HeadgateError as error:
+            ctx.error = error
+            await self._finish(ctx)
+            raise
+        except asyncio.CancelledError:
+            ctx.cancelled = True
+            await asyncio.shield(self._finish(ctx))
+            raise
+        except Exception as error:  # noqa: BLE001 - the one border for faults of our own stages
+            log.exception("call %s: a stage failed", ctx.call_id)
+            ctx.error = Internal("An internal error occurred; the log holds the details.")
+            await self._finish(ctx)
+            raise ctx.error from error
+
+    async def events(self, ctx: Context) -> AsyncIterator[Event]:
+        """Drain the reply. The last stages run before ``Done`` is passed on, or on any other end.
+
+        Raises ``HeadgateError`` when the reply fails half-way.
+        """
+        try:
+            async for event in self._drained(ctx):
+                if isinstance(event, Done):
+                    await self._finish(ctx)
+                yield event
+        except HeadgateError as error:
+            ctx.error = error
+            raise
+        except (asyncio.CancelledError, GeneratorExit):
+            ctx.cancelled = not ctx.finished
+            raise
+        except Exception as error:  # noqa: BLE001 - as above, for what happens while draining
+            log.exception("call %s: the reply failed", ctx.call_id)
+            ctx.error = Internal("An internal error occurred; the log holds the details.")
+            raise ctx.error from error
+        finally:
+            await asyncio.shield(self._finish(ctx))
+
+    async def _drained(self, ctx: Context) -> AsyncIterator[Event]:
+        while True:
+            if ctx.reply is None:
+                raise Internal("No stage of this route made a reply.")
+            try:
+                async for event in ctx.reply.events:
+                    yield event
+                return
+            except Again as again:
+                await self._rounds(ctx, self._reenter, again)
+
+    async def _rounds(self, ctx: Context, start: int, again: Again | None = None) -> None:
+        while True:
+            if again is not None:
+                self._note(ctx, again)
+                start = self._reenter
+            try:
+                await self._stages(ctx, start)
+                return
+            except Again as wish:
+                again = wish
+            except Ended as ended:
+                ctx.reply = ended.reply
+                return
+
+    def _note(self, ctx: Context, again: Again) -> None:
+        if ctx.first_content_ns:
+            raise Internal("A stage asked for another round after content had been sent.")
+        if len(ctx.again) + 1 >= MAX_ROUNDS:
+            raise Internal(f"The call was sent round {MAX_ROUNDS} times: {again.reason}")
+        ctx.again.append(again.reason)
+        if again.pool:
+            ctx.pool = again.pool
+
+    async def _stages(self, ctx: Context, start: int) -> None:
+        for stage in self._work[start:]:
+            await self._timed(stage, ctx)
+
+    async def _timed(self, stage: Stage, ctx: Context) -> None:
+        begun = time.perf_counter_ns()
+        try:
+            await stage.run(ctx)
+        finally:
+            ctx.stages.append(
+                {
+                    "name": stage.name,
+                    "start_ms": (begun - ctx.started_ns) / 1e6,
+                    "ms": (time.perf_counter_ns() - begun) / 1e6,
+                }
+            )
+
+    async def _finish(self, ctx: Context) -> None:
+        if ctx.finished:
+            return
+        ctx.finished = True
+        for stage in self._last:
+            try:
+                await self._timed(stage, ctx)
+            except Exception:  # noqa: BLE001 - the other last stages must run all the same
+                log.exception("call %s: last stage %s failed", ctx.call_id, stage.name)

@@ -1,0 +1,144 @@
+"""The shape of what is written down: one record a call, one an attempt. Plain JSON values only."""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict
+
+
+class StageRecord(TypedDict):
+    """One stage's time: both in milliseconds, ``start`` since the call arrived."""
+
+    name: str
+    start_ms: float
+    ms: float
+
+
+class UsageRecord(TypedDict):
+    """Tokens as in ``headgate_core.types.Usage``."""
+
+    input_tokens: int
+    output_tokens: int
+    cached_input_tokens: int
+    reasoning_tokens: int
+    estimated: bool
+
+
+class AttemptRecord(TypedDict):
+    """One try at one target. Money in pico-dollars; ``cost_pico`` None = no known price."""
+
+    attempt_id: str
+    call_id: str
+    n: int
+    why: str
+    """first | retry | fallback | hedge"""
+    purpose: str
+    pool: str
+    provider: str
+    model: str
+    started_unix_ns: int
+    start_ms: float
+    duration_ms: float
+    first_token_ms: float | None
+    outcome: str
+    """ok | error | cancelled | estimated (found unsettled after a crash)"""
+    status: int | None
+    error: str
+    usage: UsageRecord | None
+    cost_pico: int | None
+    price: str
+    """The prices it was settled with, e.g. ``bundled: in 0.4 out 1.6 USD/Mtok``; empty = unpriced."""
+    principal: str
+    """The key id that pays."""
+    team: str
+
+
+class CitationRecord(TypedDict):
+    """A citation as in the reply's ``headgate`` member."""
+
+    number: int
+    passage_id: str
+    document: str
+    title: str
+    heading: list[str]
+    start: int
+    end: int
+    url: str
+    at: list[int]
+
+
+class PassageRecord(TypedDict):
+    """A retrieved passage without its text."""
+
+    number: int
+    id: str
+    document: str
+    heading: list[str]
+    start: int
+    end: int
+    scores: dict[str, float]
+
+
+class VerdictRecord(TypedDict):
+    """A check's verdict; verdicts that passed are counted, not listed, unless they cost time."""
+
+    policy: str
+    check: str
+    at: str
+    action: str
+    mode: str
+    kinds: list[str]
+    subject: str
+    ms: float
+    error: str
+
+
+class Content(TypedDict):
+    """Captured text; present only where the route's ``capture`` is ``masked`` or ``full``."""
+
+    messages: list[dict[str, object]]
+    answer: str
+    passages: list[str]
+
+
+class CallRecord(TypedDict):
+    """One call, complete: what the store keeps and exporters derive spans from."""
+
+    call_id: str
+    trace_id: str
+    parent_span_id: str
+    source: str
+    route: str
+    asked_model: str
+    config_hash: str
+    key_id: str
+    key_name: str
+    team: str
+    tenant: str
+    session: str
+    user: str
+    tags: list[str]
+    started_unix_ns: int
+    duration_ms: float
+    first_token_ms: float | None
+    stream: bool
+    status: int
+    outcome: str
+    """ok | refused | error | cancelled | interrupted (found open after a crash)"""
+    error_code: str
+    error_message: str
+    finish_reason: str
+    prompt: str
+    cache: str
+    target: str
+    """provider/model that answered, empty when none did."""
+    usage: UsageRecord
+    cost_pico: int
+    unpriced: bool
+    capture: str
+    degraded: list[str]
+    stages: list[StageRecord]
+    attempts: list[AttemptRecord]
+    verdicts: list[VerdictRecord]
+    passages: list[PassageRecord]
+    citations: list[CitationRecord]
+    content: NotRequired[Content]

@@ -1,0 +1,60 @@
+"""A reply is a stream from the first day: events, and the facts read beside them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from headgate_core.types import Json, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """Bytes of the upstream, forwarded untouched: one whole SSE event, or a whole body."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A parsed ``chat.completion.chunk`` (streams) or one whole ``chat.completion`` body."""
+
+    body: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The regular end of a reply. Streams end with ``data: [DONE]`` only if this arrived."""
+
+
+type Event = Raw | Chunk | Done
+type Events = AsyncIterator[Event]
+
+
+@dataclass(slots=True)
+class Facts:
+    """What is learned while a reply is drained; complete once ``Done`` has passed."""
+
+    usage: Usage | None = None
+    model: str = ""
+    response_id: str = ""
+    finish_reasons: list[str] = field(default_factory=list)
+    content: bool = False
+    """True once a content byte (text, reasoning, tool call) has come from the upstream."""
+    output_characters: int = 0
+    """Characters of content seen, the basis of an estimate when usage never came."""
+
+
+@dataclass(slots=True)
+class Reply:
+    """One reply: ``stream`` says whether the caller gets SSE; ``events`` is drained exactly once.
+
+    A non-stream reply yields exactly one ``Raw`` or ``Chunk`` and then ``Done``.
+    Iterating may raise any ``HeadgateError``.
+    """
+
+    stream: bool
+    events: Events
+    facts: Facts = field(default_factory=Facts)
+    headers: dict[str, str] = field(default_factory=dict)
+    """Extra response headers for the caller (known before the first byte)."""

@@ -1,0 +1,1 @@
+"""Configuration: typed, strict, every fault with its file and line."""

@@ -1,0 +1,69 @@
+"""``gateway.yaml`` as a whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field, PrivateAttr
+
+from headgate_core.settings.base import Settings
+from headgate_core.settings.pools import PoolSettings, PriceSettings, ProviderSettings
+from headgate_core.settings.retrieval import CollectionSettings
+from headgate_core.settings.routes import (
+    DefaultSettings,
+    MetricSettings,
+    RouteSettings,
+    TeamSettings,
+)
+from headgate_core.settings.server import (
+    AuthSettings,
+    ServerSettings,
+    StateSettings,
+    StoreSettings,
+    TelemetrySettings,
+)
+
+
+class GatewaySettings(Settings):
+    """All that one gateway is made of; only ``pools`` must be there."""
+
+    planned: ClassVar[dict[str, str]] = {"alerts": "alerts"}
+    server: ServerSettings = ServerSettings()
+    auth: AuthSettings = AuthSettings()
+    store: StoreSettings = StoreSettings()
+    state: StateSettings = StateSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+    providers: list[ProviderSettings] = []
+    prices: PriceSettings = PriceSettings()
+    pools: list[PoolSettings] = Field(min_length=1)
+    collections: list[CollectionSettings] = []
+    metrics: list[MetricSettings] = []
+    defaults: DefaultSettings = DefaultSettings()
+    routes: list[RouteSettings] = []
+    teams: list[TeamSettings] = []
+    _path: Path = PrivateAttr(default=Path("configs/gateway.yaml"))
+    _hash: str = PrivateAttr(default="")
+
+    @property
+    def path(self) -> Path:
+        """The absolute path of the file that this was read from."""
+        return self._path
+
+    @property
+    def folder(self) -> Path:
+        """The folder that relative paths are relative to; prompts/ and guardrails/ lie in it."""
+        return self._path.parent
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over the effective configuration, first 12 hexadecimal digits."""
+        return self._hash
+
+    @property
+    def data_dir(self) -> Path:
+        """The folder of database, journals, indexes and sockets."""
+        url = self.store.url
+        if url.startswith("sqlite:///"):
+            return Path(url.removeprefix("sqlite:///")).parent
+        return self.folder / "var"

@@ -1,0 +1,90 @@
+"""``providers``, ``prices`` and ``pools``: which models there are and how one is chosen."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from headgate_core.settings.base import PluginUse, Settings
+
+
+class ProviderSettings(PluginUse):
+    """One way to reach models."""
+
+    name: str = Field(min_length=1)
+
+
+class PriceOverride(Settings):
+    """Prices of one model in dollars per million tokens, from a day on."""
+
+    model: str
+    from_: date | None = Field(default=None, alias="from")
+    input_per_mtok_usd: Decimal = Field(ge=0)
+    output_per_mtok_usd: Decimal = Field(ge=0)
+    cached_input_per_mtok_usd: Decimal | None = Field(default=None, ge=0)
+
+
+class PriceSettings(Settings):
+    """Over litellm's bundled table."""
+
+    planned: ClassVar[dict[str, str]] = {"unpriced": "refusing unpriced models under a hard budget"}
+    overrides: list[PriceOverride] = []
+
+
+class TargetSettings(Settings):
+    """One model at one provider."""
+
+    provider: str
+    model: str
+    weight: float = Field(default=1.0, gt=0)
+
+
+class TimeoutSettings(Settings):
+    """Four independent timers in seconds; the error names the one that fired."""
+
+    connect_s: float = Field(default=5, gt=0)
+    first_token_s: float = Field(default=60, gt=0)
+    between_tokens_s: float = Field(default=60, gt=0)
+    total_s: float = Field(default=600, gt=0)
+
+
+class RetrySettings(Settings):
+    """``attempts``: tries in this pool, the first one included."""
+
+    attempts: int = Field(default=2, ge=1, le=10)
+
+
+class FallbackSettings(Settings):
+    """Pools tried in order once this one has failed before the first content byte."""
+
+    planned: ClassVar[dict[str, str]] = {
+        "context_window": "fallbacks by error class",
+        "content_policy": "fallbacks by error class",
+    }
+    error: list[str] = []
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_list(cls, value: Any) -> Any:
+        return {"error": value} if isinstance(value, list) else value
+
+
+class PoolSettings(Settings):
+    """Targets that may stand in for each other."""
+
+    planned: ClassVar[dict[str, str]] = {
+        "queue": "in-flight caps and queues",
+        "breaker": "circuit breakers",
+        "hedge": "hedging",
+        "drop_unsupported": "dropping parameters",
+    }
+    name: str = Field(min_length=1)
+    serves: Literal["chat"] = "chat"
+    strategy: PluginUse = PluginUse(use="priority")
+    targets: list[TargetSettings] = Field(min_length=1)
+    timeouts: TimeoutSettings = TimeoutSettings()
+    retries: RetrySettings = RetrySettings()
+    fallbacks: FallbackSettings = FallbackSettings()
