@@ -1,0 +1,1 @@
+"""At most one helper process of a kind per data directory, reached over a unix socket."""

@@ -1,0 +1,1 @@
+"""Exporters of call records: the local store and OTLP."""

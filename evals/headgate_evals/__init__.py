@@ -1,0 +1,1 @@
+"""Evaluation: metrics, online scoring, suites and their runner."""

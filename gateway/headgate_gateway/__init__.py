@@ -1,0 +1,1 @@
+"""The gateway: the wire, the stages, the routing, the ledger, the prompts."""

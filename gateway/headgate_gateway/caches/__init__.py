@@ -1,0 +1,1 @@
+"""Caches of delivered replies: one module each."""

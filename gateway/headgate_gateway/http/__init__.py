@@ -1,0 +1,1 @@
+"""The wire: ASGI, the OpenAI envelope, server-sent events."""

@@ -1,0 +1,1 @@
+"""Money and durability: prices, the journal, the writer."""

@@ -1,0 +1,1 @@
+"""Prompt templates: files, versions, labels."""

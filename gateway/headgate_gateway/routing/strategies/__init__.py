@@ -1,0 +1,1 @@
+"""Orders of a pool's targets: one module each."""

@@ -1,0 +1,1 @@
+"""Checks: one module each; a check finds, it never rewrites."""

@@ -1,0 +1,1 @@
+"""Plugins of kind ``embedders``: one module each."""

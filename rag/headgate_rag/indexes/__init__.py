@@ -1,0 +1,1 @@
+"""Plugins of kind ``indexes``: one module each."""

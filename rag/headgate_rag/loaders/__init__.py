@@ -1,0 +1,1 @@
+"""Plugins of kind ``loaders``: one module each."""

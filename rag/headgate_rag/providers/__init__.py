@@ -1,0 +1,1 @@
+"""Plugins of kind ``providers``: one module each."""

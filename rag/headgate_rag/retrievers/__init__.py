@@ -1,0 +1,1 @@
+"""Plugins of kind ``retrievers``: one module each."""

@@ -1,0 +1,1 @@
+"""Serving of own models; filled by the vLLM launch plans."""
