@@ -15,12 +15,10 @@ from headgate_core.types import Citation, Json, Passage, Principal, Source, Usag
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """What the transport knows of who is calling; the authenticate stage turns it into a principal."""
+    """What the transport knows of who is calling; authenticate makes a principal of it."""
 
     authorization: str = ""
     """The key as sent, without the ``Bearer`` word; empty when none was sent."""
-    loopback: bool = False
-    """True when keyless use may be allowed: direct loopback peer, loopback Host, no proxy's mark."""
     refused_because: str = ""
     """Why keyless use is out of the question for this request; empty when it is not."""
 
@@ -35,11 +33,9 @@ class Context:
 
     route: str
     request: Json
-    caller: Peer = field(default_factory=Peer)
+    peer: Peer = field(default_factory=Peer)
     source: Source = "serve"
     asked_model: str = ""
-    raw_body: bytes | None = None
-    """The caller's bytes, for routes that forward them untouched."""
     call_id: str = field(default_factory=uuid7)
     trace_id: str = field(default_factory=trace_id)
     parent_span_id: str = ""

@@ -94,7 +94,7 @@ class RequestError(HeadgateError):
     status = 400
     type = "invalid_request_error"
     code = "invalid_request"
-    sdk_may_retry = False
+    sdk_may_retry: ClassVar[bool | None] = False
 
 
 class InvalidRequest(RequestError):
@@ -151,7 +151,7 @@ class RateLimited(RequestError):
     status = 429
     type = "rate_limit_exceeded"
     code = "rate_limit_exceeded"
-    sdk_may_retry = None
+    sdk_may_retry: ClassVar[bool | None] = None
 
     def __init__(self, message: str, *, retry_after_s: float) -> None:
         super().__init__(message)
@@ -261,7 +261,7 @@ class Internal(ServiceError):
     """A fault of ours; the log holds the details under the call id."""
 
 
-class Ended(Exception):  # noqa: N818 - control flow, not an error
+class Ended(Exception):
     """Ends the stages early with a reply of our own (a refusal): a value, not a failure."""
 
     def __init__(self, reply: Reply, reason: str) -> None:
@@ -270,7 +270,7 @@ class Ended(Exception):  # noqa: N818 - control flow, not an error
         self.reason = reason
 
 
-class Again(Exception):  # noqa: N818 - control flow, not an error
+class Again(Exception):
     """Asks for another round from the render stage; only before the first content byte.
 
     ``pool`` replaces the route's pool for that round when it is given.

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from headgate_core.context import Context
 from headgate_core.errors import Again, Ended, HeadgateError, Internal
-from headgate_core.reply import Done, Event
+from headgate_core.reply import Done, Event, closing
 
 log = logging.getLogger("headgate.pipeline")
 
@@ -24,12 +24,23 @@ class Stage(Protocol):
     ``reenter`` marks the stage at which another round (``Again``) begins.
     """
 
-    name: str
-    last: bool
-    reenter: bool
+    @property
+    def name(self) -> str:
+        """How records call it."""
+        ...
+
+    @property
+    def last(self) -> bool:
+        """Whether it runs at the very end."""
+        ...
+
+    @property
+    def reenter(self) -> bool:
+        """Whether another round begins here."""
+        ...
 
     async def run(self, ctx: Context) -> None:
-        """Do the step; may wrap ``ctx.reply``, raise a ``HeadgateError``, ``Ended`` or ``Again``."""
+        """Do the step; may wrap ``ctx.reply``, raise ``HeadgateError``, ``Ended`` or ``Again``."""
         ...
 
 
@@ -57,7 +68,7 @@ class Pipeline:
             ctx.cancelled = True
             await asyncio.shield(self._finish(ctx))
             raise
-        except Exception as error:  # noqa: BLE001 - the one border for faults of our own stages
+        except Exception as error:
             log.exception("call %s: a stage failed", ctx.call_id)
             ctx.error = Internal("An internal error occurred; the log holds the details.")
             await self._finish(ctx)
@@ -69,17 +80,20 @@ class Pipeline:
         Raises ``HeadgateError`` when the reply fails half-way.
         """
         try:
-            async for event in self._drained(ctx):
-                if isinstance(event, Done):
-                    await self._finish(ctx)
-                yield event
+            async with closing(self._drained(ctx)) as drained:
+                async for event in drained:
+                    if isinstance(event, Done):
+                        await self._finish(ctx)
+                    elif not ctx.first_content_ns and ctx.reply and ctx.reply.facts.content:
+                        ctx.first_content_ns = time.perf_counter_ns()
+                    yield event
         except HeadgateError as error:
             ctx.error = error
             raise
         except (asyncio.CancelledError, GeneratorExit):
             ctx.cancelled = not ctx.finished
             raise
-        except Exception as error:  # noqa: BLE001 - as above, for what happens while draining
+        except Exception as error:
             log.exception("call %s: the reply failed", ctx.call_id)
             ctx.error = Internal("An internal error occurred; the log holds the details.")
             raise ctx.error from error
@@ -91,8 +105,9 @@ class Pipeline:
             if ctx.reply is None:
                 raise Internal("No stage of this route made a reply.")
             try:
-                async for event in ctx.reply.events:
-                    yield event
+                async with closing(ctx.reply.events) as events:
+                    async for event in events:
+                        yield event
                 return
             except Again as again:
                 await self._rounds(ctx, self._reenter, again)
@@ -144,5 +159,5 @@ class Pipeline:
         for stage in self._last:
             try:
                 await self._timed(stage, ctx)
-            except Exception:  # noqa: BLE001 - the other last stages must run all the same
+            except Exception:
                 log.exception("call %s: last stage %s failed", ctx.call_id, stage.name)

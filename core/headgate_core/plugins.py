@@ -1,4 +1,4 @@
-"""Plugins by name: ``NAME`` is a module of an installed plugin package, or ``package.module:Class``.
+"""Plugins by name: ``NAME`` is a module of a plugin package, or ``package.module:Class``.
 
 A plugin is a dataclass whose fields are its options. An unknown name or option is an error that
 lists the known ones. Nothing is imported before it is asked for.
@@ -11,6 +11,8 @@ import difflib
 import importlib
 import inspect
 import pkgutil
+import sys
+import types
 import typing
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -18,8 +20,10 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic.fields import FieldInfo
 
 from headgate_core.errors import ConfigurationError, MissingExtra
+from headgate_core.money import plain_numbers
 
 KINDS = (
     "providers",
@@ -147,13 +151,21 @@ def _only_class(module: Any) -> type:
 @cache
 def options_model(cls: type) -> type[BaseModel]:
     """A pydantic model of the options of a plugin class: what is checked and what schemas show."""
-    hints = typing.get_type_hints(cls)
-    fields: dict[str, Any] = {}
-    for field in dataclasses.fields(cls):
-        if not field.init or field.name.startswith("_"):
-            continue
-        fields[field.name] = (hints[field.name], _default(field))
+    options = [f for f in dataclasses.fields(cls) if f.init and not f.name.startswith("_")]
+    hints = _hints(cls, {field.name for field in options})
+    fields: dict[str, Any] = {f.name: (hints[f.name], _default(f)) for f in options}
     return create_model(f"{cls.__name__}Options", __config__=ConfigDict(extra="forbid"), **fields)
+
+
+def _hints(cls: type, names: set[str]) -> dict[str, Any]:
+    """Types of the fields ``names``; others may name types that exist for type checkers only."""
+    hints: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        own = {n: t for n, t in vars(base).get("__annotations__", {}).items() if n in names}
+        holder = types.SimpleNamespace(__annotations__=own)
+        scope = vars(sys.modules[base.__module__])
+        hints.update(typing.get_type_hints(holder, scope, include_extras=True))
+    return hints
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:
@@ -174,7 +186,13 @@ def build(kind: str, use: str, options: Mapping[str, Any] | None = None) -> Any:
         checked = model.model_validate(dict(options or {}))
     except ValidationError as error:
         raise ConfigurationError(_bad_options(kind, use, model, error)) from error
-    return cls(**{name: getattr(checked, name) for name in model.model_fields})
+    return cls(**{name: _plain(field, checked, name) for name, field in model.model_fields.items()})
+
+
+def _plain(field: FieldInfo, checked: BaseModel, name: str) -> Any:
+    """An option's value; decimals stay exact only where the plugin's type asks for ``Decimal``."""
+    value = getattr(checked, name)
+    return value if "Decimal" in str(field.annotation) else plain_numbers(value)
 
 
 def _bad_options(kind: str, use: str, model: type[BaseModel], error: ValidationError) -> str:

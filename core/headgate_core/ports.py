@@ -6,11 +6,12 @@ it once after construction; if it has ``async close()``, the builder calls that 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
+from headgate_core.records import JournalLine
 from headgate_core.reply import Event, Reply
 from headgate_core.types import (
     At,
@@ -27,6 +28,7 @@ from headgate_core.types import (
 if TYPE_CHECKING:
     from headgate_core.context import Context
     from headgate_core.settings.gateway import GatewaySettings
+    from headgate_core.settings.pools import TimeoutSettings
     from headgate_core.settings.retrieval import RetrievalSettings
     from headgate_core.store import Store
 
@@ -37,8 +39,10 @@ class ModelRequest:
 
     body: Json
     stream: bool = False
-    raw: bytes | None = None
-    """The caller's bytes when nothing but ``model`` has to change."""
+    parsed: bool = False
+    """True: the caller needs ``Chunk`` events; False: ``Raw`` bytes will do."""
+    timeouts: TimeoutSettings | None = None
+    """The pool's timers, set by the routing; a provider applies ``connect_s`` itself."""
     context: Context | None = None
     """The call this belongs to; in-process models take their passages from it."""
 
@@ -58,7 +62,7 @@ class Target:
 
 
 class Provider(Protocol):
-    """A way to reach models. Raises ``UpstreamError`` with what happened; policy lives elsewhere."""
+    """A way to reach models. ``UpstreamError`` says what happened; policy lives elsewhere."""
 
     async def chat(self, request: ModelRequest, model: str) -> Reply:
         """Send one chat completion; returns once the status is known. Not retried here."""
@@ -113,9 +117,12 @@ class Check(Protocol):
 
 
 class Metric(Protocol):
-    """Scores one call. ``version`` changes whenever the same sample would score differently."""
+    """Scores one call."""
 
-    version: str
+    @property
+    def version(self) -> str:
+        """Changes whenever the same sample would score differently; a class variable will do."""
+        ...
 
     async def score(self, sample: Sample) -> Sequence[Score]:
         """One ``Score`` a member (``latency.total_s``, …); unscored ones carry their reason."""
@@ -149,7 +156,7 @@ class Guarded(Protocol):
         ...
 
 
-class Stopped(Exception):  # noqa: N818 - control flow, not an error
+class Stopped(Exception):
     """A check blocked. ``text`` is what the policy tells the caller; ``as_error`` its manner."""
 
     def __init__(self, policy: str, check: str, text: str, as_error: bool) -> None:
@@ -198,7 +205,7 @@ class Retriever(Protocol):
     """Fetches passages for one route."""
 
     async def retrieve(self, query: str, principal: Principal) -> list[Passage]:
-        """Best passages first, at most ``top_k``. Raises ``HeadgateError``; never empty for a fault."""
+        """At most ``top_k``, best first. Raises ``HeadgateError``; never empty for a fault."""
         ...
 
 
@@ -210,7 +217,7 @@ class RetrievalCapability(Protocol):
         ...
 
 
-type RecordHook = Callable[["Context"], None]
+RecordHook: TypeAlias = Callable[["Context"], None]
 """Called when a call's record is complete; must return at once (hand over, do not work)."""
 
 
@@ -244,9 +251,9 @@ class Tools:
     caller: Caller
     embedder: Embedder
     plugin: Callable[[str, Any], Any]
-    journal: Callable[[Mapping[str, Any]], None]
+    journal: Callable[[JournalLine], None]
     score: Callable[[str, Sequence[Score]], Awaitable[None]]
     """Keep the scores of a call; bounded, counted, may be lossy."""
 
 
-type EventStream = AsyncIterator[Event]
+EventStream: TypeAlias = AsyncIterator[Event]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 
 class StageRecord(TypedDict):
@@ -39,6 +39,7 @@ class AttemptRecord(TypedDict):
     start_ms: float
     duration_ms: float
     first_token_ms: float | None
+    """Since this attempt was sent."""
     outcome: str
     """ok | error | cancelled | estimated (found unsettled after a crash)"""
     status: int | None
@@ -46,10 +47,16 @@ class AttemptRecord(TypedDict):
     usage: UsageRecord | None
     cost_pico: int | None
     price: str
-    """The prices it was settled with, e.g. ``bundled: in 0.4 out 1.6 USD/Mtok``; empty = unpriced."""
+    """The prices it was settled with (``bundled gpt-4.1: in 2 out 8 USD/Mtok``), or why none."""
     principal: str
     """The key id that pays."""
     team: str
+    reserved_pico: NotRequired[int | None]
+    """The worst case that was reserved before it was sent; None = no known price."""
+    response_model: NotRequired[str]
+    response_id: NotRequired[str]
+    server_address: NotRequired[str]
+    server_port: NotRequired[int]
 
 
 class CitationRecord(TypedDict):
@@ -76,6 +83,7 @@ class PassageRecord(TypedDict):
     start: int
     end: int
     scores: dict[str, float]
+    collection: NotRequired[str]
 
 
 class VerdictRecord(TypedDict):
@@ -142,3 +150,92 @@ class CallRecord(TypedDict):
     passages: list[PassageRecord]
     citations: list[CitationRecord]
     content: NotRequired[Content]
+
+
+class ScoreRecord(TypedDict):
+    """A score as in ``headgate_core.types.Score``."""
+
+    metric: str
+    value: float | None
+    unscored: str
+    version: str
+    details: dict[str, Any]
+
+
+class AttemptHead(TypedDict):
+    """What is known of an attempt before it is sent; fields as in ``AttemptRecord``."""
+
+    attempt_id: str
+    call_id: str
+    n: int
+    why: str
+    purpose: str
+    pool: str
+    provider: str
+    model: str
+    started_unix_ns: int
+    start_ms: float
+    principal: str
+    team: str
+    reserved_pico: NotRequired[int | None]
+    input_tokens: NotRequired[int]
+    """Estimated tokens of the request."""
+
+
+class CallHead(TypedDict):
+    """What is known of a call before it has an outcome; fields as in ``CallRecord``."""
+
+    call_id: str
+    trace_id: str
+    source: str
+    route: str
+    asked_model: str
+    config_hash: str
+    key_id: str
+    key_name: str
+    team: str
+    tenant: str
+    session: str
+    user: str
+    tags: list[str]
+    started_unix_ns: int
+    stream: bool
+    parent_span_id: NotRequired[str]
+
+
+class BeginLine(TypedDict):
+    """Written before an attempt is sent.
+
+    ``call`` is None for an attempt whose call gets no ``CallLine`` (a judge's, an embedding's).
+    """
+
+    t: Literal["begin"]
+    attempt: AttemptHead
+    call: CallHead | None
+
+
+class CallLine(TypedDict):
+    """Written once a call, before the reply's last byte; settles the attempts it lists."""
+
+    t: Literal["call"]
+    call: CallRecord
+
+
+class AttemptLine(TypedDict):
+    """Settles one attempt outside a call's line, or ahead of it."""
+
+    t: Literal["attempt"]
+    attempt: AttemptRecord
+
+
+class ScoresLine(TypedDict):
+    """Scores of a call; ``scored_unix_ns`` is filled in by the journal where it is missing."""
+
+    t: Literal["scores"]
+    call_id: str
+    scores: list[ScoreRecord]
+    scored_unix_ns: NotRequired[int]
+
+
+JournalLine: TypeAlias = BeginLine | CallLine | AttemptLine | ScoresLine
+"""One line of a process's journal."""

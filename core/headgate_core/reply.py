@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from headgate_core.types import Json, Usage
 
@@ -27,8 +29,8 @@ class Done:
     """The regular end of a reply. Streams end with ``data: [DONE]`` only if this arrived."""
 
 
-type Event = Raw | Chunk | Done
-type Events = AsyncIterator[Event]
+Event: TypeAlias = Raw | Chunk | Done
+Events: TypeAlias = AsyncIterator[Event]
 
 
 @dataclass(slots=True)
@@ -58,3 +60,14 @@ class Reply:
     facts: Facts = field(default_factory=Facts)
     headers: dict[str, str] = field(default_factory=dict)
     """Extra response headers for the caller (known before the first byte)."""
+
+
+@asynccontextmanager
+async def closing(events: Events) -> AsyncIterator[Events]:
+    """Iterate inside; on any exit the source is closed too, so that a hang-up reaches upstream."""
+    try:
+        yield events
+    finally:
+        close = getattr(events, "aclose", None)
+        if close is not None:
+            await close()

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
-type Json = dict[str, Any]
+Json: TypeAlias = dict[str, Any]
 """A JSON object as parsed from the wire."""
 
-type At = Literal["input", "passages", "tool_calls", "tool_results", "output"]
+At: TypeAlias = Literal["input", "passages", "tool_calls", "tool_results", "output"]
 """Where a check looks."""
 
-type Action = Literal["block", "mask", "drop", "flag"]
+Action: TypeAlias = Literal["block", "mask", "drop", "flag"]
 """What a check's finding leads to."""
 
-type Source = Literal["serve", "eval"]
+Source: TypeAlias = Literal["serve", "eval"]
 """Where a call came from; only ``serve`` counts as production traffic."""
 
 
@@ -60,7 +60,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who pays and whose data may be seen. Comes from the key, never from the request's own word."""
+    """Who pays and whose data may be seen. Comes from the key, never from the request."""
 
     key_id: str
     name: str = ""
@@ -119,7 +119,7 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A finding of a check in one text: characters ``[start, end)``, its kind and a confidence 0..1."""
+    """A finding in one text: characters ``[start, end)``, its kind, a confidence 0..1."""
 
     start: int
     end: int
@@ -155,7 +155,8 @@ class Score:
     value: float | None
     unscored: str = ""
     """Closed set: no_context, no_citation, no_answer, not_captured, not_streamed, unpriced,
-    refused, metric_error, not_sampled, over_budget, truncated, judge_error, no_reference."""
+    refused, call_failed, metric_error, not_sampled, over_budget, truncated, judge_error,
+    no_reference."""
     version: str = "1"
     details: Mapping[str, Any] = field(default_factory=dict)
 
@@ -176,6 +177,8 @@ class Sample:
     """Numbers (1-based) of the passages that the answer cites."""
     reference: str | None = None
     refused: bool = False
+    failed: bool = False
+    """The call ended in an error or was given up by the caller: there is nothing to score."""
     total_s: float = 0.0
     first_token_s: float | None = None
     cost_pico: int | None = None

@@ -8,6 +8,7 @@ from typing import ClassVar
 from pydantic import Field, PrivateAttr
 
 from headgate_core.settings.base import Settings
+from headgate_core.settings.document import Document
 from headgate_core.settings.pools import PoolSettings, PriceSettings, ProviderSettings
 from headgate_core.settings.retrieval import CollectionSettings
 from headgate_core.settings.routes import (
@@ -34,16 +35,18 @@ class GatewaySettings(Settings):
     store: StoreSettings = StoreSettings()
     state: StateSettings = StateSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
-    providers: list[ProviderSettings] = []
+    providers: list[ProviderSettings] = Field(default=[])
     prices: PriceSettings = PriceSettings()
     pools: list[PoolSettings] = Field(min_length=1)
-    collections: list[CollectionSettings] = []
-    metrics: list[MetricSettings] = []
+    collections: list[CollectionSettings] = Field(default=[])
+    metrics: list[MetricSettings] = Field(default=[])
     defaults: DefaultSettings = DefaultSettings()
-    routes: list[RouteSettings] = []
-    teams: list[TeamSettings] = []
+    routes: list[RouteSettings] = Field(default=[])
+    teams: list[TeamSettings] = Field(default=[])
     _path: Path = PrivateAttr(default=Path("configs/gateway.yaml"))
     _hash: str = PrivateAttr(default="")
+    _data_dir: Path | None = PrivateAttr(default=None)
+    _document: Document | None = PrivateAttr(default=None)
 
     @property
     def path(self) -> Path:
@@ -62,8 +65,11 @@ class GatewaySettings(Settings):
 
     @property
     def data_dir(self) -> Path:
-        """The folder of database, journals, indexes and sockets."""
+        """The folder of database, journals, indexes and sockets.
+
+        It is the folder of the SQLite file, else ``HEADGATE_DATA``, else ``var`` beside the file.
+        """
         url = self.store.url
         if url.startswith("sqlite:///"):
             return Path(url.removeprefix("sqlite:///")).parent
-        return self.folder / "var"
+        return self._data_dir or self.folder / "var"

@@ -14,6 +14,7 @@ from headgate_core.settings.base import PluginUse, Settings
 class ProviderSettings(PluginUse):
     """One way to reach models."""
 
+    short_form: ClassVar[dict[str, object] | None] = None
     name: str = Field(min_length=1)
 
 
@@ -31,7 +32,7 @@ class PriceSettings(Settings):
     """Over litellm's bundled table."""
 
     planned: ClassVar[dict[str, str]] = {"unpriced": "refusing unpriced models under a hard budget"}
-    overrides: list[PriceOverride] = []
+    overrides: list[PriceOverride] = Field(default=[])
 
 
 class TargetSettings(Settings):
@@ -64,7 +65,8 @@ class FallbackSettings(Settings):
         "context_window": "fallbacks by error class",
         "content_policy": "fallbacks by error class",
     }
-    error: list[str] = []
+    short_form: ClassVar[dict[str, object] | None] = {"type": "array", "items": {"type": "string"}}
+    error: list[str] = Field(default=[])
 
     @model_validator(mode="before")
     @classmethod
@@ -80,6 +82,9 @@ class PoolSettings(Settings):
         "breaker": "circuit breakers",
         "hedge": "hedging",
         "drop_unsupported": "dropping parameters",
+        "serves: embeddings": "serving embeddings",
+        "serves: rerank": "serving rerankers",
+        "serves: moderation": "serving moderation",
     }
     name: str = Field(min_length=1)
     serves: Literal["chat"] = "chat"

@@ -15,7 +15,7 @@ class CollectionSettings(Settings):
 
     planned: ClassVar[dict[str, str]] = {"queries": "judging new index versions by a query set"}
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9_-]+$")
-    sources: list[Path] = []
+    sources: list[Path] = Field(default=[])
     """Files and folders that ``headgate ingest NAME`` reads when it is given no paths."""
     embedder: PluginUse = PluginUse(use="minilm")
     index: PluginUse = PluginUse(use="embedded")
@@ -35,10 +35,14 @@ class WeightSettings(Settings):
 class RetrievalSettings(Settings):
     """How a route finds passages."""
 
-    planned: ClassVar[dict[str, str]] = {"expand": "widening passages to their parents"}
+    planned: ClassVar[dict[str, str]] = {
+        "expand": "widening passages to their parents",
+        "query: rewrite": "rewriting the query by a model",
+        "rerank: cross_encoder": "reranking",
+    }
     collection: str
     use: str = "hybrid"
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default={})
     query: Literal["last_user_message", "all_user_turns"] = "all_user_turns"
     top_k: int = Field(default=5, ge=1, le=100)
     candidates: int = Field(default=50, ge=1, le=1000)
@@ -47,6 +51,6 @@ class RetrievalSettings(Settings):
     rerank: Literal["none"] = "none"
     min_score: float = 0.0
     """Least dense similarity (cosine, -1..1) of the best passage; below it the result is empty."""
-    where: dict[str, str | int | bool] = {}
+    where: dict[str, str | int | bool] = Field(default={})
     when_empty: Literal["answer", "refuse"] = "answer"
     on_error: Literal["refuse", "degrade"] = "refuse"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
-from headgate_core.settings.base import PluginUse, Settings
+from headgate_core.settings.base import Parameters, PluginUse, Settings
 from headgate_core.settings.retrieval import RetrievalSettings
 
-type Capture = Literal["none", "masked", "full"]
+Capture: TypeAlias = Literal["none", "masked", "full"]
 
 
 class LimitSettings(Settings):
@@ -32,6 +32,7 @@ class ScoreSettings(Settings):
     """A metric that every call of the route is scored by; a bound is an objective."""
 
     planned: ClassVar[dict[str, str]] = {"share": "sampling"}
+    short_form: ClassVar[dict[str, object] | None] = {"type": "string"}
     metric: str
     stat: str | None = None
     min: float | None = None
@@ -46,15 +47,17 @@ class ScoreSettings(Settings):
 class DefaultSettings(Settings):
     """For every route and every bare pool."""
 
-    guards: list[str] = []
+    guards: list[str] = Field(default=[])
     capture: Capture = "none"
-    parameters: dict[str, Any] = {"max_tokens": 2048}
+    parameters: Parameters = Field(default={"max_tokens": 2048})
     bare_pools: Literal["any", "granted", "never"] = "granted"
-    scores: list[ScoreSettings] = [
-        ScoreSettings(metric="latency"),
-        ScoreSettings(metric="cost"),
-        ScoreSettings(metric="lexical_grounding"),
-    ]
+    scores: list[ScoreSettings] = Field(
+        default=[
+            ScoreSettings(metric="latency"),
+            ScoreSettings(metric="cost"),
+            ScoreSettings(metric="lexical_grounding"),
+        ]
+    )
 
 
 class RouteSettings(Settings):
@@ -65,14 +68,14 @@ class RouteSettings(Settings):
         "experiment": "experiments",
     }
     name: str = Field(min_length=1)
-    aliases: list[str] = []
+    aliases: list[str] = Field(default=[])
     team: str = "default"
     pool: str
     prompt: str | None = None
-    parameters: dict[str, Any] = {}
-    locked: list[str] = []
+    parameters: Parameters = Field(default={})
+    locked: list[str] = Field(default=[])
     retrieval: RetrievalSettings | None = None
-    guards: list[str] = []
+    guards: list[str] = Field(default=[])
     cache: PluginUse | None = None
     capture: Capture | None = None
     limits: LimitSettings = LimitSettings()
@@ -92,4 +95,5 @@ class MetricSettings(PluginUse):
     """A metric of one's own under a name of one's own."""
 
     planned: ClassVar[dict[str, str]] = {"daily_usd": "a judge's daily budget"}
+    short_form: ClassVar[dict[str, object] | None] = None
     name: str

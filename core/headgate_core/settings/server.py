@@ -53,7 +53,10 @@ class StoreSettings(Settings):
 class StateSettings(Settings):
     """Where limits are counted: ``memory://`` = on this machine."""
 
-    planned: ClassVar[dict[str, str]] = {"when_away": "a declared mode for a state server"}
+    planned: ClassVar[dict[str, str]] = {
+        "when_away": "a declared mode for a state server",
+        "url: redis*": "state on a Redis server",
+    }
     url: Literal["memory://"] = "memory://"
 
 
@@ -61,7 +64,7 @@ class OtlpSettings(Settings):
     """One OTLP back-end over HTTP; ``/v1/traces`` is added to ``endpoint``."""
 
     endpoint: str
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = Field(default={})
 
 
 class TelemetrySettings(Settings):
@@ -69,4 +72,4 @@ class TelemetrySettings(Settings):
 
     planned: ClassVar[dict[str, str]] = {"keep": "thinning spans"}
     profile: Literal["semconv-1.41.1"] = "semconv-1.41.1"
-    otlp: list[OtlpSettings] = []
+    otlp: list[OtlpSettings] = Field(default=[])

@@ -2,36 +2,50 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, event, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from headgate_core.errors import StoreError
-from headgate_core.store.tables import metadata
+from headgate_core.errors import ConfigurationError, StoreError
+from headgate_core.plugins import missing_extra
+from headgate_core.store.schema import bring_up_to_date
 
 
 class Store:
-    """One database. All methods block: call them with ``asyncio.to_thread`` from the loop."""
+    """One database. All methods block: call them with ``asyncio.to_thread`` from the loop.
+
+    Raises ``StoreError`` when a SQLite file cannot be made, ``ConfigurationError`` for a bad URL.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
-        if url.startswith("sqlite:///"):
-            Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        self._file = _sqlite_file(url)
+        self._engine = _engine(url)
+        if self._file is not None:
+            _make_folder(self._file)
             event.listen(self._engine, "connect", _pragmas)
 
     @classmethod
     def open(cls, url: str) -> Store:
-        """Open and bring the schema up to date. Raises ``StoreError``."""
+        """Open and bring the schema up to date; several processes may do so at once.
+
+        Raises ``StoreError`` saying what is wrong with the database and what to do.
+        """
         store = cls(url)
         try:
-            metadata.create_all(store._engine)
-        except SQLAlchemyError as error:
-            raise StoreError(f"The store {url} cannot be opened: {error}.") from error
+            bring_up_to_date(store._engine, store._file)
+        except (SQLAlchemyError, OSError) as error:
+            store.close()
+            raise StoreError(store._advice(error)) from error
+        except StoreError:
+            store.close()
+            raise
         return store
 
     @contextmanager
@@ -41,7 +55,7 @@ class Store:
             with self._engine.begin() as connection:
                 yield connection
         except SQLAlchemyError as error:
-            raise StoreError(f"The store failed: {error}.") from error
+            raise StoreError(f"The store failed: {_first_line(error)}.") from error
 
     def ping(self) -> None:
         """Raises ``StoreError`` when the database does not answer."""
@@ -52,9 +66,62 @@ class Store:
         """Close all connections."""
         self._engine.dispose()
 
+    def _advice(self, error: Exception) -> str:
+        reason = _first_line(error)
+        if self._file is None:
+            shown = make_url(self.url).render_as_string(hide_password=True)
+            return f"The store {shown} cannot be opened: {reason}. Is the server up and reachable?"
+        if "not a database" in reason or "malformed" in reason:
+            return (
+                f"The database {self._file} is damaged or no SQLite database: {reason}. Restore it "
+                "from a backup, or move it away: the next start makes a new, empty one."
+            )
+        return (
+            f"The database {self._file} cannot be opened: {reason}. This user must be able to "
+            "write the file and its folder, and the disk must have room."
+        )
+
+
+def _sqlite_file(url: str) -> Path | None:
+    if not url.startswith("sqlite"):
+        return None
+    path = url.removeprefix("sqlite:///")
+    if path in (url, "", ":memory:"):
+        raise ConfigurationError(f"store.url {url!r} names no file: write sqlite:///PATH.")
+    return Path(path)
+
+
+def _engine(url: str) -> Engine:
+    if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
+        raise ConfigurationError(
+            "store.url is neither sqlite:///PATH nor "
+            "postgresql+psycopg://USER:PASSWORD@HOST/DATABASE."
+        )
+    try:
+        return create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+    except ArgumentError as error:
+        raise ConfigurationError(f"store.url is not understood: {_first_line(error)}.") from error
+    except ModuleNotFoundError as error:
+        raise missing_extra("psycopg") from error
+
+
+def _make_folder(file: Path) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"The folder of the database {file} cannot be made: {error}.") from error
+    if file.exists() and not os.access(file, os.W_OK):
+        raise StoreError(
+            f"The database {file} cannot be written by this user: change its owner or mode."
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return str(getattr(error, "orig", None) or error).partition("\n")[0].rstrip(".")
+
 
 def _pragmas(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
-    for pragma in ("journal_mode=wal", "synchronous=normal", "busy_timeout=10000"):
+    for pragma in ("busy_timeout=10000", "journal_mode=wal", "synchronous=normal"):
         cursor.execute(f"pragma {pragma}")
     cursor.close()

@@ -141,7 +141,7 @@ index_versions = Table(
     Column("current", Boolean, nullable=False),
     Column("created_unix_ns", BigInteger, nullable=False),
 )
-"""``fingerprint``: hash over embedder, chunker and index options; another one means a new version."""
+"""``fingerprint``: hash over embedder, chunker and index options; another one, another version."""
 
 documents = Table(
     "documents",

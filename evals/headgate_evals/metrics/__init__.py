@@ -1,1 +1,1 @@
-"""Metrics: one module each."""
+"""Metrics: each module is one, named like its file, and scores one call."""

@@ -1,0 +1,45 @@
+# Two commands do everything on a fresh machine: `make run` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+CONFIG := configs/gateway.yaml
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check format bench clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(READY) ## Set up .venv with everything (leaves .venv/bin/headgate)
+
+$(READY): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
+	@touch $(READY)
+
+run: install ## Index the demo documents and start the gateway on http://127.0.0.1:8080
+	@$(BIN)/headgate ingest docs --config $(CONFIG)
+	@$(BIN)/python -m headgate_gateway.commands.hello --config $(CONFIG)
+	@exec $(BIN)/headgate serve --config $(CONFIG)
+
+test: install ## Run all tests
+	@$(BIN)/python -m pytest -q
+
+check: install ## Format, lint, types, import rules, shape
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest -q tests/test_shape.py
+
+format: install ## Format the code and mend what the linter can mend
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: install ## Measure start-up and overhead (ratios within one run)
+	@$(BIN)/python tests/benchmarks/startup.py
+
+clean: ## Remove .venv and var/
+	rm -rf $(VENV) var

@@ -1,0 +1,1 @@
+"""Assertions: each type decides from what was delivered whether it is as expected."""

@@ -1,0 +1,30 @@
+"""``headgate serve``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from headgate_gateway.commands.common import ConfigOption, settings_of
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``serve``."""
+    app.command()(serve)
+
+
+def serve(
+    config: ConfigOption = None,
+    host: Annotated[str | None, typer.Option(help="Instead of server.host.")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Instead of server.port; 0 = a free one.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Instead of server.workers.")] = None,
+) -> None:
+    """Start the gateway and serve until SIGTERM or Ctrl-C."""
+    from headgate_gateway.http.server import run_server
+
+    settings = settings_of(config)
+    given: dict[str, Any] = {"host": host, "port": port, "workers": workers}
+    raise typer.Exit(run_server(settings, {k: v for k, v in given.items() if v is not None}))

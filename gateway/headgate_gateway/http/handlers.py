@@ -1,0 +1,74 @@
+"""The small endpoints: models, one's own calls, health."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from headgate_core.context import Context
+from headgate_core.errors import HeadgateError, NotFound
+from headgate_core.money import usd_text
+from headgate_core.store.calls import get_call
+from headgate_core.types import Json, Principal
+from headgate_gateway.http.asgi import Scope, Send, respond, respond_json
+from headgate_gateway.http.envelope import error_bytes, error_headers
+from headgate_gateway.http.peer import peer_of
+from headgate_gateway.stages.admit import may_use
+from headgate_gateway.stages.authenticate import Authenticate
+
+if TYPE_CHECKING:
+    from headgate_gateway.build import Gateway
+
+
+async def principal_of(gateway: Gateway, scope: Scope) -> Principal:
+    """Authenticate a request that is not a call. Raises ``Unauthenticated``."""
+    ctx = Context(route="", request={}, peer=peer_of(scope))
+    await Authenticate(gateway.parts.keys, gateway.settings.auth.keys == "open").run(ctx)
+    return ctx.payer
+
+
+async def models(gateway: Gateway, scope: Scope, send: Send) -> None:
+    """``GET /v1/models``: what this key may name as ``model``."""
+    who = await principal_of(gateway, scope)
+    created = int(time.time())
+    data = [
+        {"id": name, "object": "model", "created": created, "owned_by": plan.settings.team}
+        for name, plan in sorted(gateway.parts.models.items())
+        if may_use(who, plan)
+    ]
+    await respond_json(send, 200, {"object": "list", "data": data})
+
+
+async def own_call(gateway: Gateway, scope: Scope, send: Send, call_id: str) -> None:
+    """``GET /v1/calls/{call_id}``: cost, citations, verdicts and scores of one's own call."""
+    who = await principal_of(gateway, scope)
+    await gateway.flush()
+    record, scores = await asyncio.to_thread(get_call, gateway.store, call_id)
+    if record["key_id"] != who.key_id:
+        raise NotFound(f"There is no call {call_id!r} of this key.", param="call_id")
+    shown: Json = {k: v for k, v in record.items() if k != "content"}
+    shown["cost_usd"] = None if record["unpriced"] else usd_text(record["cost_pico"])
+    shown["scores"] = [
+        {"metric": s["metric"], "value": s["value"], "unscored": s["unscored"] or None}
+        for s in scores
+    ]
+    await respond_json(send, 200, shown)
+
+
+async def health(send: Send) -> None:
+    """``GET /health``: the process lives."""
+    await respond_json(send, 200, {"status": "ok"})
+
+
+async def ready(gateway: Gateway | None, send: Send) -> None:
+    """``GET /ready``: configuration, schema and store are in order. No provider is a reason."""
+    if gateway is None:
+        await respond_json(send, 503, {"status": "starting"}, {"retry-after": "1"})
+        return
+    try:
+        await asyncio.to_thread(gateway.store.ping)
+    except HeadgateError as error:
+        await respond(send, 503, error_bytes(error), error_headers(error))
+        return
+    await respond_json(send, 200, {"status": "ready", "config": gateway.settings.hash})

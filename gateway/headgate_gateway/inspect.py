@@ -1,0 +1,112 @@
+"""What ``headgate check`` shows: routes compiled without a server, a journal or a connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from headgate_core import plugins
+from headgate_core.errors import ModelNotFound
+from headgate_core.ports import Tools
+from headgate_core.settings.gateway import GatewaySettings
+from headgate_core.settings.load import explain
+from headgate_core.store import Store
+from headgate_gateway.keys import KeyRing
+from headgate_gateway.lazy import LazyEmbedder, plugin
+from headgate_gateway.limits.window import SlidingWindow
+from headgate_gateway.plan import Parts, RoutePlan
+from headgate_gateway.routes import Compiler
+from headgate_gateway.routing.pools import Pool, chain
+from headgate_gateway.routing.router import Router
+
+
+def compiled(settings: GatewaySettings) -> dict[str, RoutePlan]:
+    """All routes. A store that does not exist yet is not created. Raises ``ConfigurationError``."""
+    url = settings.store.url
+    missing = url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists()
+    store = Store.open("sqlite://" if missing else url)
+    try:
+        caller = Router({}, None, settings.hash)  # type: ignore[arg-type]  # never called here
+        embedder = LazyEmbedder()
+        parts = Parts(settings, KeyRing(store), SlidingWindow(), caller, _nowhere)
+        tools = Tools(
+            settings,
+            settings.data_dir,
+            store,
+            caller,
+            embedder,
+            plugin,
+            _nowhere,
+            _no_scores,
+        )
+        return Compiler(parts, tools, store, frozenset()).compile()
+    finally:
+        store.close()
+
+
+def _nowhere(_line: object) -> None:
+    """Nothing is journalled by a check."""
+
+
+async def _no_scores(_call_id: str, _scores: object) -> None:
+    """Nothing is scored by a check."""
+
+
+def show_lines(
+    settings: GatewaySettings, plans: Mapping[str, RoutePlan], name: str
+) -> Iterator[str]:
+    """A route: its stages, what a stream is held back by, effective values with their sources."""
+    if name not in plans:
+        raise ModelNotFound(plugins.unknown("route", name, sorted(plans)))
+    plan = plans[name]
+    yield f"route {plan.name}" + (f" (asked for as {name})" if name != plan.name else "")
+    yield "stages"
+    for stage in plan.pipeline.stages:
+        yield f"  {stage.name:<16}{_first_line(type(stage))}"
+    manner = "parsed: a stage needs its text" if plan.text else "bytes forwarded untouched"
+    yield f"reply   {manner}"
+    held = plan.guards.holds_back("output") if plan.guards and plan.guards.guards("output") else 0
+    yield f"held    a stream is held back by at most {held} characters"
+    if plan.prompt is not None:
+        yield f"prompt  {plan.prompt.name}@{plan.prompt.version}"
+    if plan.guards is not None:
+        yield f"guards  version {plan.guards.version}"
+    yield "values"
+    for line in explain(settings):
+        yield f"  {line.path} = {line.value}  ({line.source})"
+
+
+def _first_line(cls: type) -> str:
+    return (cls.__doc__ or "").strip().partition("\n")[0]
+
+
+def egress_lines(settings: GatewaySettings) -> Iterator[str]:
+    """Every host that a route can reach, a line each: route, host, why."""
+    pools = {p.name: Pool.build(p, {}) for p in settings.pools}
+    routes = [(r.name, r.pool) for r in settings.routes] or [(p, p) for p in pools]
+    for route, pool in routes:
+        for reached in chain(pools, pool):
+            for target in reached.targets:
+                for host in _hosts(settings, target.provider, target.model):
+                    yield f"{route:<20}{host:<40}{target.name} in pool {reached.settings.name}"
+    for otlp in settings.telemetry.otlp:
+        yield f"{'(telemetry)':<20}{_host(otlp.endpoint):<40}spans over OTLP"
+    if not settings.store.url.startswith("sqlite"):
+        yield f"{'(store)':<20}{_host(settings.store.url):<40}the database"
+
+
+def _hosts(settings: GatewaySettings, provider: str, model: str) -> Iterator[str]:
+    found = next(p for p in settings.providers if p.name == provider)
+    if getattr(plugins.load_class("providers", found.use), "free", False):
+        yield "(in process)"
+        return
+    base = found.options.get("base_url") or found.options.get("api_base")
+    yield _host(str(base)) if base else f"(the SDK's own host for {model.partition('/')[0]})"
+    if found.options.get("proxy"):
+        yield _host(str(found.options["proxy"]))
+
+
+def _host(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)

@@ -1,0 +1,62 @@
+"""Which attempts are under way: what a new journal file takes along, and what a crash leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+from headgate_core.records import AttemptLine, BeginLine, CallLine, JournalLine
+
+Kept = TypeVar("Kept")
+
+
+class OpenAttempts(Generic[Kept]):
+    """Lines of attempts whose call has no line yet; as many as there are calls in flight.
+
+    An attempt is under its call while that call's line is to come, else under its own id.
+    ``Kept`` is the form in which the lines are remembered.
+    """
+
+    def __init__(self) -> None:
+        self._begun: dict[str, dict[str, list[Kept]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._begun)
+
+    def follow(self, line: JournalLine, kept: Kept) -> None:
+        """Take the next line of the journal into account."""
+        if line["t"] == "begin":
+            self._begin(line, kept)
+        elif line["t"] == "attempt":
+            self._settle(line, kept)
+        elif line["t"] == "call":
+            self._call(line)
+
+    def groups(self) -> Iterator[list[list[Kept]]]:
+        """For each open call (or lone attempt) its attempts: begin line, settled line if any."""
+        for attempts in self._begun.values():
+            yield list(attempts.values())
+
+    def lines(self) -> Iterator[Kept]:
+        """All lines that a reader must know to settle what is open."""
+        for group in self.groups():
+            for lines in group:
+                yield from lines
+
+    def _begin(self, line: BeginLine, kept: Kept) -> None:
+        attempt_id = line["attempt"]["attempt_id"]
+        key = line["call"]["call_id"] if line["call"] else attempt_id
+        self._begun.setdefault(key, {})[attempt_id] = [kept]
+
+    def _settle(self, line: AttemptLine, kept: Kept) -> None:
+        attempt_id = line["attempt"]["attempt_id"]
+        self._begun.pop(attempt_id, None)
+        lines = self._begun.get(line["attempt"]["call_id"], {}).get(attempt_id)
+        if lines is not None:
+            lines[1:] = [kept]
+
+    def _call(self, line: CallLine) -> None:
+        settled = {attempt["attempt_id"] for attempt in line["call"]["attempts"]}
+        for attempt_id, lines in self._begun.pop(line["call"]["call_id"], {}).items():
+            if attempt_id not in settled and len(lines) == 1:
+                self._begun[attempt_id] = {attempt_id: lines}

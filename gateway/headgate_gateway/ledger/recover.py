@@ -1,0 +1,114 @@
+"""At start: what dead processes left in their journals goes to the store."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from headgate_core.errors import StoreError
+from headgate_core.records import JournalLine
+from headgate_core.store import Store
+from headgate_gateway.ledger import segments
+from headgate_gateway.ledger.deliver import deliver, parse
+from headgate_gateway.ledger.interrupted import settle
+from headgate_gateway.ledger.open_attempts import OpenAttempts
+
+log = logging.getLogger("headgate.journal")
+
+BATCH_LINES = 500
+
+
+@dataclass(slots=True)
+class Recovered:
+    """What a recovery found."""
+
+    journals: int = 0
+    lines: int = 0
+    torn: int = 0
+    estimated: int = 0
+    """Attempts begun and never settled, booked at what was reserved for them."""
+    interrupted: int = 0
+    """Calls that never got their record."""
+    rejected: int = 0
+
+
+def recover(data_dir: Path, store: Store) -> Recovered:
+    """Replay the journals whose process is gone, then delete them. Blocks: call it in a thread.
+
+    Safe in several processes at once and after a recovery that was itself cut off: all is written
+    by id. Raises ``StoreError`` when the store or the folder fails; the journals stay then.
+    """
+    total = Recovered()
+    where = segments.folder(data_dir)
+    if not where.is_dir():
+        return total
+    try:
+        with _one_at_a_time(where):
+            for paths in segments.groups(where):
+                _replay(paths, store, total)
+    except OSError as error:
+        raise StoreError(f"The journals in {where} cannot be read: {error}.") from error
+    if total.journals:
+        log.warning("recovered the journals of dead processes: %s", total)
+    return total
+
+
+def _replay(paths: list[Path], store: Store, total: Recovered) -> None:
+    with ExitStack() as held:
+        fds = []
+        for path in paths:
+            fds.append(os.open(path, os.O_RDWR))
+            held.callback(os.close, fds[-1])
+            if not segments.lock(fds[-1]):
+                return
+        total.journals += 1
+        unsettled: OpenAttempts[JournalLine] = OpenAttempts()
+        for fd in fds:
+            for lines in _batches(fd, total):
+                total.rejected += deliver(store, lines, paths[0].parent)
+                for line in lines:
+                    unsettled.follow(line, line)
+        _settle(unsettled, store, paths[0].parent, total)
+        for path in paths:
+            path.unlink()
+
+
+def _batches(fd: int, total: Recovered) -> Iterator[list[JournalLine]]:
+    offset = 0
+    while (found := segments.read_lines(fd, offset, BATCH_LINES)).lines:
+        offset = found.end
+        lines, torn = parse(found.lines)
+        total.lines += len(lines)
+        total.torn += torn
+        yield lines
+    if os.fstat(fd).st_size > offset:
+        log.warning("the last line of a journal is torn: its process died while writing it")
+        total.torn += 1
+
+
+def _settle(
+    unsettled: OpenAttempts[JournalLine], store: Store, folder: Path, total: Recovered
+) -> None:
+    for group in unsettled.groups():
+        lines = settle(group)
+        for line in lines:
+            if line["t"] == "attempt":
+                total.estimated += 1
+            else:
+                total.interrupted += 1
+        total.rejected += deliver(store, lines, folder)
+
+
+@contextmanager
+def _one_at_a_time(where: Path) -> Iterator[None]:
+    fd = os.open(where / "recover.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)

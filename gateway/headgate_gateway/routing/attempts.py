@@ -1,0 +1,195 @@
+"""One try at one target, from the line before it is sent to the sum it is settled with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from headgate_core.context import Context
+from headgate_core.ids import uuid7
+from headgate_core.ports import ModelRequest, Target
+from headgate_core.records import AttemptHead, AttemptRecord, CallHead, JournalLine
+from headgate_core.reply import Facts
+from headgate_core.types import Json, Principal, Purpose, Usage
+from headgate_gateway.chunks import message_text
+
+CHARACTERS_PER_TOKEN = 4
+"""Basis of every estimate: the usual rule of thumb for English text."""
+
+
+class Priced(Protocol):
+    """What a usage costs."""
+
+    @property
+    def pico(self) -> int | None:
+        """Pico-dollars; None when the model has no known price."""
+        ...
+
+    @property
+    def text(self) -> str:
+        """The prices used."""
+        ...
+
+
+class Prices(Protocol):
+    """The price table of the configured models."""
+
+    def price(self, usage: Usage, provider: str, model: str) -> Priced:
+        """What ``usage`` costs at this target."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Why and for whom an attempt is made."""
+
+    pool: str
+    purpose: Purpose
+    principal: Principal
+    parent: Context | None
+    config_hash: str
+
+
+class Attempts:
+    """Opens and settles attempts: the only place where money is booked."""
+
+    def __init__(self, journal: Callable[[JournalLine], None], prices: Prices) -> None:
+        self._journal = journal
+        self._prices = prices
+
+    def begin(self, asked: Asked, target: Target, why: str, request: ModelRequest) -> Attempt:
+        """Write the line that survives a crash, before anything is sent."""
+        parent = asked.parent
+        now = time.perf_counter_ns()
+        record: AttemptRecord = {
+            "attempt_id": uuid7(),
+            "call_id": parent.call_id if parent else "",
+            "n": len(parent.attempts) + 1 if parent else 1,
+            "why": why,
+            "purpose": asked.purpose.value,
+            "pool": asked.pool,
+            "provider": target.provider,
+            "model": target.model,
+            "started_unix_ns": time.time_ns(),
+            "start_ms": (now - parent.started_ns) / 1e6 if parent else 0.0,
+            "duration_ms": 0.0,
+            "first_token_ms": None,
+            "outcome": "",
+            "status": None,
+            "error": "",
+            "usage": None,
+            "cost_pico": None,
+            "price": "",
+            "principal": asked.principal.key_id,
+            "team": asked.principal.team,
+        }
+        attempt = Attempt(record, now, input_estimate(request.body))
+        worst = Usage(attempt.input_tokens, _bound(request.body))
+        head: AttemptHead = {
+            **_known(record),
+            "reserved_pico": self._prices.price(worst, target.provider, target.model).pico,
+            "input_tokens": attempt.input_tokens,
+        }
+        call = _head(parent, asked.config_hash) if parent else None
+        self._journal({"t": "begin", "attempt": head, "call": call})
+        if parent is not None:
+            parent.attempts.append(record)
+        return attempt
+
+    def settle(self, attempt: Attempt, outcome: str, facts: Facts, error: str = "") -> None:
+        """Book the attempt, once. Usage that never came is estimated when content had come."""
+        record = attempt.record
+        if record["outcome"]:
+            return
+        record["outcome"] = outcome
+        record["error"] = error
+        record["duration_ms"] = (time.perf_counter_ns() - attempt.started_ns) / 1e6
+        usage = facts.usage
+        if usage is None and (facts.content or outcome in ("ok", "cancelled")):
+            written = -(-facts.output_characters // CHARACTERS_PER_TOKEN)
+            usage = Usage(attempt.input_tokens, written, estimated=True)
+        if usage is None:
+            record["cost_pico"] = 0
+            return
+        priced = self._prices.price(usage, record["provider"], record["model"])
+        record["usage"] = {
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "cached_input_tokens": usage.cached_input_tokens,
+            "reasoning_tokens": usage.reasoning_tokens,
+            "estimated": usage.estimated,
+        }
+        record["cost_pico"] = priced.pico
+        record["price"] = priced.text
+
+    def close(self, attempt: Attempt, parent: Context | None) -> None:
+        """An attempt that no call's record will carry gets its own line."""
+        if parent is None or parent.finished:
+            self._journal({"t": "attempt", "attempt": attempt.record})
+
+
+@dataclass(slots=True)
+class Attempt:
+    """An open attempt."""
+
+    record: AttemptRecord
+    started_ns: int
+    input_tokens: int
+    """Estimated from the request's text."""
+
+    def content_came(self) -> None:
+        """Note the time to the first content, once."""
+        if self.record["first_token_ms"] is None:
+            self.record["first_token_ms"] = (time.perf_counter_ns() - self.started_ns) / 1e6
+
+
+def input_estimate(body: Json) -> int:
+    """Tokens of the messages' text, by ``CHARACTERS_PER_TOKEN``, rounded up."""
+    characters = sum(len(message_text(m)) for m in body.get("messages") or ())
+    return -(-characters // CHARACTERS_PER_TOKEN)
+
+
+def _bound(body: Json) -> int:
+    limit = body.get("max_completion_tokens") or body.get("max_tokens") or 0
+    return int(limit) if isinstance(limit, int) else 0
+
+
+def _known(record: AttemptRecord) -> AttemptHead:
+    return {
+        "attempt_id": record["attempt_id"],
+        "call_id": record["call_id"],
+        "n": record["n"],
+        "why": record["why"],
+        "purpose": record["purpose"],
+        "pool": record["pool"],
+        "provider": record["provider"],
+        "model": record["model"],
+        "started_unix_ns": record["started_unix_ns"],
+        "start_ms": record["start_ms"],
+        "principal": record["principal"],
+        "team": record["team"],
+    }
+
+
+def _head(ctx: Context, config_hash: str) -> CallHead:
+    who = ctx.payer
+    return {
+        "call_id": ctx.call_id,
+        "trace_id": ctx.trace_id,
+        "parent_span_id": ctx.parent_span_id,
+        "source": ctx.source,
+        "route": ctx.route,
+        "asked_model": ctx.asked_model,
+        "config_hash": config_hash,
+        "key_id": who.key_id,
+        "key_name": who.name,
+        "team": who.team,
+        "tenant": who.tenant,
+        "session": ctx.session,
+        "user": ctx.user,
+        "tags": list(ctx.tags),
+        "started_unix_ns": ctx.started_unix_ns,
+        "stream": ctx.stream,
+    }

@@ -1,0 +1,17 @@
+"""Targets in the order in which the pool lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from headgate_core.ports import Target
+
+
+@dataclass(slots=True)
+class Priority:
+    """The first target is preferred; the others stand in for it, in order."""
+
+    def order(self, targets: Sequence[Target]) -> Sequence[Target]:
+        """As listed."""
+        return targets

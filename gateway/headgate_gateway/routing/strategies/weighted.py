@@ -1,0 +1,21 @@
+"""Targets at random by weight."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from headgate_core.ports import Target
+
+
+@dataclass(slots=True)
+class Weighted:
+    """Each call draws an order at random; a target comes first in proportion to its weight.
+
+    Method: exponential keys (Efraimidis and Spirakis, 2006), a weighted shuffle in one pass.
+    """
+
+    def order(self, targets: Sequence[Target]) -> Sequence[Target]:
+        """All targets in a weighted random order."""
+        return sorted(targets, key=lambda t: random.expovariate(t.weight))

@@ -1,0 +1,186 @@
+"""Last: the call's record, written before the reply's last byte; hand-over to what listens."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import ClassVar
+
+from headgate_core.context import Context
+from headgate_core.records import (
+    CallRecord,
+    CitationRecord,
+    Content,
+    PassageRecord,
+    UsageRecord,
+    VerdictRecord,
+)
+from headgate_core.types import Citation, Passage, Usage, Verdict
+from headgate_gateway.chunks import message_text
+from headgate_gateway.plan import RoutePlan
+
+log = logging.getLogger("headgate.record")
+
+
+@dataclass(slots=True)
+class Record:
+    """Builds the record, appends it to the journal with one write, and tells the hooks."""
+
+    name: ClassVar[str] = "record"
+    last: ClassVar[bool] = True
+    reenter: ClassVar[bool] = False
+    plan: RoutePlan
+
+    @classmethod
+    def compile(cls, plan: RoutePlan) -> Record:
+        """Every route has it."""
+        return cls(plan)
+
+    async def run(self, ctx: Context) -> None:
+        """Set ``ctx.record``. Raises ``StoreError`` when the journal cannot be written."""
+        ctx.record = self._record(ctx)
+        self.plan.parts.journal({"t": "call", "call": ctx.record})
+        for hook in self.plan.parts.hooks:
+            try:
+                hook(ctx)
+            except Exception:
+                log.exception("call %s: a record hook failed", ctx.call_id)
+
+    def _record(self, ctx: Context) -> CallRecord:
+        who = ctx.principal
+        answered = [a for a in ctx.attempts if a["outcome"] == "ok"]
+        first = ctx.first_content_ns
+        record: CallRecord = {
+            "call_id": ctx.call_id,
+            "trace_id": ctx.trace_id,
+            "parent_span_id": ctx.parent_span_id,
+            "source": ctx.source,
+            "route": self.plan.name,
+            "asked_model": ctx.asked_model,
+            "config_hash": self.plan.parts.settings.hash,
+            "key_id": who.key_id if who else "",
+            "key_name": who.name if who else "",
+            "team": who.team if who else "",
+            "tenant": who.tenant if who else "",
+            "session": ctx.session,
+            "user": ctx.user,
+            "tags": list(ctx.tags),
+            "started_unix_ns": ctx.started_unix_ns,
+            "duration_ms": ctx.elapsed_ms(),
+            "first_token_ms": (first - ctx.started_ns) / 1e6 if first and ctx.stream else None,
+            "stream": ctx.stream,
+            "status": status_of(ctx),
+            "outcome": outcome_of(ctx),
+            "error_code": ctx.error.error_code if ctx.error else "",
+            "error_message": ctx.error.message if ctx.error else "",
+            "finish_reason": _finish_reason(ctx),
+            "prompt": ctx.prompt,
+            "cache": ctx.cache,
+            "target": target_of(ctx) if answered else "",
+            "usage": usage_record(ctx.usage),
+            "cost_pico": ctx.cost_pico,
+            "unpriced": ctx.unpriced,
+            "capture": self.plan.capture,
+            "degraded": ctx.degraded,
+            "stages": ctx.stages,
+            "attempts": ctx.attempts,
+            "verdicts": [_verdict(v) for v in ctx.verdicts],
+            "passages": [_passage(n, p) for n, p in enumerate(ctx.passages, 1)],
+            "citations": [citation_record(c) for c in ctx.citations],
+        }
+        if self.plan.capture != "none":
+            record["content"] = _content(ctx)
+        return record
+
+
+def outcome_of(ctx: Context) -> str:
+    """ok | refused | error | cancelled"""
+    if ctx.refused:
+        return "refused"
+    if ctx.error is not None:
+        return "error"
+    return "cancelled" if ctx.cancelled else "ok"
+
+
+def status_of(ctx: Context) -> int:
+    """The HTTP status, 499 for a caller who hung up."""
+    if ctx.error is not None:
+        return ctx.error.http_status
+    return 499 if ctx.cancelled else 200
+
+
+def target_of(ctx: Context) -> str:
+    """``provider/model`` that answered last, else that was tried last; empty without attempts."""
+    if not ctx.attempts:
+        return ""
+    last = ctx.attempts[-1]
+    return f"{last['provider']}/{last['model']}"
+
+
+def usage_record(usage: Usage) -> UsageRecord:
+    """``Usage`` as plain JSON values."""
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cached_input_tokens": usage.cached_input_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "estimated": usage.estimated,
+    }
+
+
+def citation_record(citation: Citation) -> CitationRecord:
+    """A citation as the reply's ``headgate`` member and the record show it."""
+    return {
+        "number": citation.number,
+        "passage_id": citation.passage_id,
+        "document": citation.document,
+        "title": citation.title,
+        "heading": list(citation.heading),
+        "start": citation.start,
+        "end": citation.end,
+        "url": citation.url,
+        "at": list(citation.at),
+    }
+
+
+def _finish_reason(ctx: Context) -> str:
+    reasons = ctx.reply.facts.finish_reasons if ctx.reply else []
+    return reasons[-1] if reasons else ""
+
+
+def _verdict(verdict: Verdict) -> VerdictRecord:
+    return {
+        "policy": verdict.policy,
+        "check": verdict.check,
+        "at": verdict.at,
+        "action": verdict.action,
+        "mode": verdict.mode,
+        "kinds": list(verdict.kinds),
+        "subject": verdict.subject,
+        "ms": verdict.ms,
+        "error": verdict.error,
+    }
+
+
+def _passage(number: int, passage: Passage) -> PassageRecord:
+    return {
+        "number": number,
+        "id": passage.id,
+        "document": passage.document,
+        "heading": list(passage.heading),
+        "start": passage.start,
+        "end": passage.end,
+        "scores": dict(passage.scores),
+    }
+
+
+def _content(ctx: Context) -> Content:
+    """What the guards let through: messages after masking, the delivered answer."""
+    messages = [
+        {"role": m.get("role", ""), "content": message_text(m)} for m in ctx.request["messages"]
+    ]
+    return {
+        "messages": messages,
+        "answer": ctx.answer,
+        "passages": [p.text for p in ctx.passages],
+    }

@@ -1,0 +1,56 @@
+"""Cache write: what was delivered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from headgate_core.context import Context
+from headgate_core.errors import Internal
+from headgate_core.ports import Cache
+from headgate_core.reply import Chunk, Done, Events, Reply, closing
+from headgate_core.types import Json
+from headgate_gateway.chunks import finishes, part, whole
+from headgate_gateway.plan import RoutePlan
+
+
+@dataclass(slots=True)
+class Remember:
+    """Stores a complete, unrefused text answer under the key that ``recall`` computed."""
+
+    name: ClassVar[str] = "remember"
+    last: ClassVar[bool] = False
+    reenter: ClassVar[bool] = False
+    cache: Cache
+
+    @classmethod
+    def compile(cls, plan: RoutePlan) -> Remember | None:
+        """Only where the route has a cache."""
+        return cls(plan.cache) if plan.cache is not None else None
+
+    async def run(self, ctx: Context) -> None:
+        """Wrap ``ctx.reply`` unless it came from the cache itself."""
+        if ctx.reply is None:
+            raise Internal("There is no reply to remember.")
+        if ctx.cache == "miss":
+            ctx.reply = replace(ctx.reply, events=self._kept(ctx, ctx.reply))
+
+    async def _kept(self, ctx: Context, reply: Reply) -> Events:
+        keep = True
+        async with closing(reply.events) as events:
+            async for event in events:
+                if isinstance(event, Chunk):
+                    keep = keep and self._plain(event.body)
+                elif isinstance(event, Done) and keep and not ctx.refused and ctx.answer:
+                    model = reply.facts.model or ctx.asked_model
+                    self.cache.put(ctx.cache_key, whole("", model, ctx.answer, "stop"))
+                yield event
+
+    @staticmethod
+    def _plain(body: Json) -> bool:
+        choices = body.get("choices") or ()
+        return (
+            all(int(c.get("index") or 0) == 0 for c in choices)
+            and all(c["finish_reason"] == "stop" for c in finishes(body))
+            and not any(part(c).get("tool_calls") for c in choices)
+        )

@@ -1,0 +1,61 @@
+"""Template + inputs + passages + history -> messages; whose parameters win."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from headgate_core.context import Context
+from headgate_core.errors import InvalidRequest
+from headgate_core.types import Json
+from headgate_gateway.plan import RoutePlan
+
+if TYPE_CHECKING:
+    from headgate_gateway.prompts.prompt import Prompt
+
+LIMITS = ("max_tokens", "max_completion_tokens")
+"""Two names of one thing: a caller who sends either keeps it."""
+
+
+@dataclass(slots=True)
+class Render:
+    """Fills the prompt and merges parameters: caller over route over prompt, except ``locked``."""
+
+    name: ClassVar[str] = "render"
+    last: ClassVar[bool] = False
+    reenter: ClassVar[bool] = True
+    prompt: Prompt | None
+    parameters: Json
+    defaults: Json
+    locked: frozenset[str]
+
+    @classmethod
+    def compile(cls, plan: RoutePlan) -> Render:
+        """Every route has it: the bound on ``max_tokens`` goes upstream."""
+        defaults = plan.parts.settings.defaults.parameters
+        return cls(plan.prompt, plan.parameters, defaults, frozenset(plan.settings.locked))
+
+    async def run(self, ctx: Context) -> None:
+        """Set ``ctx.messages`` and ``ctx.parameters``. Raises ``InvalidRequest``."""
+        from_prompt: Json = {}
+        if self.prompt is not None:
+            messages = ctx.request["messages"]
+            rendered = self.prompt.render(ctx.inputs, ctx.passages, messages)
+            ctx.messages = rendered.messages
+            from_prompt = rendered.parameters
+            ctx.prompt = f"{self.prompt.name}@{self.prompt.version}"
+            ctx.degraded.extend(f"render: {cut}" for cut in rendered.trimmed)
+        elif ctx.inputs:
+            name = next(iter(ctx.inputs))
+            raise InvalidRequest(
+                f"The route has no prompt, so it takes no inputs; {name!r} was given.",
+                param=f"headgate.inputs.{name}",
+            )
+        ctx.parameters = self._merge(ctx.request, from_prompt)
+
+    def _merge(self, request: Json, from_prompt: Json) -> Json:
+        merged = {**self.defaults, **from_prompt, **self.parameters}
+        if any(request.get(limit) is not None for limit in LIMITS):
+            kept = self.locked.intersection(LIMITS)
+            merged = {k: v for k, v in merged.items() if k not in LIMITS or k in kept}
+        return {k: v for k, v in merged.items() if k in self.locked or request.get(k) is None}

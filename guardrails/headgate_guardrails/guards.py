@@ -1,0 +1,125 @@
+"""The ``guards`` capability: policies by name, compiled into what a route's stages ask."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from headgate_core.errors import ConfigurationError, MissingExtra
+from headgate_core.ports import Check, Guarded, Tools
+from headgate_core.ports import Guards as GuardsPort
+from headgate_core.settings.base import PluginUse
+from headgate_core.types import At, Verdict
+from headgate_guardrails.bound import BoundCheck, bind
+from headgate_guardrails.enforcer import Enforcer
+from headgate_guardrails.policy import CheckSettings, PolicySettings, load_policy
+from headgate_guardrails.scan import held_back
+
+
+class CompiledGuards:
+    """The checks of one route's policies, sorted by where they look."""
+
+    def __init__(self, checks: Sequence[BoundCheck], version: str) -> None:
+        self.version = version
+        self._at: dict[At, list[BoundCheck]] = {}
+        for check in checks:
+            for place in check.at:
+                self._at.setdefault(place, []).append(check)
+
+    def guards(self, at: At) -> bool:
+        """Whether any check looks at ``at``."""
+        return at in self._at
+
+    def holds_back(self, at: At) -> int:
+        """Most characters that a stream at ``at`` is held back by; 0 where nothing looks."""
+        return max((held_back(bound.check) for bound in self._at.get(at, ())), default=0)
+
+    async def check(self, at: At, text: str, subject: str, verdicts: list[Verdict]) -> str | None:
+        """A whole text, masked where asked; None if it is to be left out.
+
+        Raises ``Stopped`` on a block and ``GuardFailed`` when a check cannot run and must.
+        """
+        return await self._enforcer(at, subject, verdicts).whole(text)
+
+    def stream(self, at: At, subject: str, verdicts: list[Verdict]) -> Guarded:
+        """A fresh state for one streamed text."""
+        return self._enforcer(at, subject, verdicts)
+
+    def _enforcer(self, at: At, subject: str, verdicts: list[Verdict]) -> Enforcer:
+        return Enforcer(at, subject, verdicts, self._at.get(at, ()))
+
+
+class Guards:
+    """Loads policies from ``guardrails/`` beside the gateway's file, builds and compiles them."""
+
+    def __init__(self) -> None:
+        self._tools: Tools | None = None
+        self._built: dict[str, Check] = {}
+
+    def bind(self, tools: Tools) -> None:
+        """Take the settings (for the folder) and ``plugin`` (to build checks by name)."""
+        self._tools = tools
+
+    def compile(self, names: Sequence[str]) -> GuardsPort:
+        """The policies ``names`` in order. Raises ``ConfigurationError`` with what is wrong."""
+        folder = self._bound_tools.settings.folder / "guardrails"
+        policies = [load_policy(folder, name) for name in dict.fromkeys(names)]
+        checks: list[BoundCheck] = []
+        faults: list[str] = []
+        for policy in policies:
+            for settings in policy.checks:
+                try:
+                    check = self._check(settings)
+                    _fits(settings, check)
+                    checks.append(bind(policy, settings, check, len(checks)))
+                except MissingExtra:
+                    raise
+                except ConfigurationError as error:
+                    file = Path(folder, f"{policy.name}.yaml")
+                    faults.append(f"{file}: check {settings.name!r}: {error}")
+        if faults:
+            raise ConfigurationError("\n".join(faults))
+        return CompiledGuards(checks, _version(policies, checks))
+
+    @property
+    def _bound_tools(self) -> Tools:
+        if self._tools is None:
+            raise RuntimeError("Guards.bind(tools) comes before compile")
+        return self._tools
+
+    def _check(self, settings: CheckSettings) -> Check:
+        """The check, shared between routes: it has no state of a call."""
+        key = json.dumps([settings.use, settings.options], sort_keys=True, default=str)
+        if key not in self._built:
+            use = PluginUse(use=settings.use, options=settings.options)
+            self._built[key] = self._bound_tools.plugin("checks", use)
+        return self._built[key]
+
+
+def _fits(settings: CheckSettings, check: Any) -> None:
+    """Refuse a class that is no check, and an action that it cannot serve."""
+    window = getattr(check, "window", None)
+    if not callable(getattr(check, "find", None)) or not isinstance(window, int) or window < 1:
+        raise ConfigurationError(
+            f"{settings.use!r} is no check: it needs `window`, a whole number of at least 1, "
+            f"and `async def find(self, text, at)`."
+        )
+    if settings.action == "mask" and not getattr(check, "gives_spans", True):
+        raise ConfigurationError(
+            f"action 'mask' needs to know where in the text a finding is, and {settings.use!r} "
+            f"judges texts as a whole: use 'block', 'flag', or 'drop' where that is possible."
+        )
+
+
+def _version(policies: Sequence[PolicySettings], checks: Sequence[BoundCheck]) -> str:
+    """SHA-256 over what decides: the policies' effective members and the checks' versions."""
+    facts = {
+        "policies": [policy.model_dump(mode="json") for policy in policies],
+        "checks": [
+            [type(b.check).__qualname__, str(getattr(b.check, "version", "1"))] for b in checks
+        ],
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

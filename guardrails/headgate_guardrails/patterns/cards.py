@@ -1,0 +1,79 @@
+"""Payment card numbers: issuer ranges, lengths and the Luhn checksum."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from headgate_core.types import Span
+
+LONGEST = 26
+"""Characters: 19 digits, their separators, and one look behind the last."""
+
+_PLAIN = re.compile(r"(?<![\w.,/+-])(?<!\d[ ])\d{12,19}(?![\w-])(?![.,]\d)")
+_GROUPED = re.compile(
+    r"(?<![\w.,/+-])(?="
+    r"(\d{4}([ -])\d{4}\2\d{4}\2\d{4}(?:\2\d{1,3})?(?!\d)"
+    r"|\d{4}([ -])\d{6}\3\d{4,5}(?!\d)))"
+)
+
+_ISSUERS: tuple[tuple[int, int, frozenset[int]], ...] = (
+    (340000, 349999, frozenset({15})),  # American Express
+    (370000, 379999, frozenset({15})),
+    (300000, 305999, frozenset({14, 16, 17, 18, 19})),  # Diners Club
+    (309500, 309599, frozenset({14, 16, 17, 18, 19})),
+    (360000, 369999, frozenset({14, 15, 16, 17, 18, 19})),
+    (380000, 399999, frozenset({14, 16, 17, 18, 19})),
+    (352800, 358999, frozenset({16, 17, 18, 19})),  # JCB
+    (213100, 213199, frozenset({15})),
+    (180000, 180099, frozenset({15})),
+    (400000, 499999, frozenset({13, 16, 18, 19})),  # Visa
+    (510000, 559999, frozenset({16})),  # Mastercard
+    (222100, 272099, frozenset({16})),
+    (220000, 220499, frozenset({16, 17, 18, 19})),  # Mir
+    (500000, 509999, frozenset(range(12, 20))),  # Maestro
+    (560000, 589999, frozenset(range(12, 20))),
+    (630400, 630499, frozenset(range(12, 20))),
+    (639000, 639099, frozenset(range(12, 20))),
+    (670000, 679999, frozenset(range(12, 20))),
+    (601100, 601199, frozenset({16, 17, 18, 19})),  # Discover
+    (644000, 659999, frozenset({16, 17, 18, 19})),
+    (620000, 629999, frozenset({16, 17, 18, 19})),  # UnionPay
+    (810000, 817199, frozenset({16, 17, 18, 19})),
+)
+
+
+def luhn(digits: str) -> bool:
+    """Whether the last digit is the Luhn check digit of the others."""
+    total = 0
+    for place, digit in enumerate(reversed(digits)):
+        value = int(digit) * (1 + place % 2)
+        total += value - 9 if value > 9 else value
+    return total % 10 == 0
+
+
+def is_card(digits: str) -> bool:
+    """Whether a card network issues numbers of this beginning and length; its check digit fits."""
+    head = int(digits[:6])
+    fits = any(low <= head <= high and len(digits) in sizes for low, high, sizes in _ISSUERS)
+    return fits and len(set(digits)) > 1 and luhn(digits)
+
+
+def find(text: str) -> Iterator[Span]:
+    """Card numbers, written in one piece or in their usual groups."""
+    for match in _PLAIN.finditer(text):
+        if is_card(match[0]):
+            yield Span(match.start(), match.end(), "credit_card")
+    for match in _GROUPED.finditer(text):
+        for end in _ends(match[1]):
+            digits = re.sub(r"\D", "", match[1][:end])
+            if is_card(digits):
+                yield Span(match.start(), match.start() + end, "credit_card")
+                break
+
+
+def _ends(grouped: str) -> Iterator[int]:
+    """The whole candidate, then without a fifth group, which may be something else."""
+    yield len(grouped)
+    if len(grouped) > 19 and grouped[4] == grouped[9]:
+        yield 19

@@ -1,0 +1,119 @@
+"""Telephone numbers: international, the national forms of some countries, and any after a word.
+
+A number written in one country's own way looks like many other numbers, so what has neither a
+country code nor the strict shape of its country counts only after a word such as "phone".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from headgate_core.types import Span
+
+CONTEXT = 48
+"""Characters before a number in which a word such as "phone" makes it one."""
+LONGEST = 44
+"""Characters of the longest number with its extension, and a look behind it."""
+
+_CODES = (
+    "1 7 20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 "
+    "64 65 66 81 82 84 86 90 91 92 93 94 95 98 211 212 213 216 218 220-229 230-239 240-246 248 249 "
+    "250-258 260-269 290 291 297-299 350-359 370-378 380-383 385-387 389 420 421 423 500-509 "
+    "590-599 670 672-683 685-692 800 808 850 852 853 855 856 870 880 886 960-968 970-977 979 "
+    "992-996 998"
+)
+"""Country calling codes; ``220-229`` stands for all from the first to the last."""
+
+
+def _expanded(ranges: str) -> Iterator[str]:
+    for part in ranges.split():
+        first, _, last = part.partition("-")
+        yield from map(str, range(int(first), int(last or first) + 1))
+
+
+_COUNTRIES = frozenset(_expanded(_CODES))
+
+_BEFORE = r"(?<![\w+/=#])(?<!\d[.,:-])(?<![A-Za-z]-)"
+_ALONE = rf"{_BEFORE}(?<!\d[ (])"
+_EXTENSION = r"(?:[ ]?(?:x|ext\.?|extension|Durchwahl)[ ]?\d{1,5})?"
+_AFTER = r"(?![\w+])(?![-./:,]\d)"
+
+_INTERNATIONAL = re.compile(
+    rf"{_BEFORE}(?=((?:\+|00)[1-9](?:[ ./-]?[ ]?\(?\d\)?){{6,14}}{_EXTENSION}){_AFTER})"
+)
+_NANP = re.compile(
+    rf"{_ALONE}(?:1[ .-])?(?:\([2-9]\d\d\)[ -]?[2-9]\d\d[-. ]\d{{4}}"
+    rf"|[2-9]\d\d([-.])[2-9]\d\d\1\d{{4}}){_EXTENSION}{_AFTER}"
+)
+_UK = re.compile(
+    rf"{_ALONE}(?:\(0[12]\d{{1,4}}\)[ ]?|0[12378]\d{{1,4}}[ -])\d{{3,4}}(?:[ -]?\d{{3,4}})?"
+    rf"{_EXTENSION}{_AFTER}"
+)
+_DE = re.compile(
+    rf"{_ALONE}(?:\(0[2-9]\d{{1,4}}\)[ ]?|0[2-9]\d{{1,4}}[ ]?[/-][ ]?|0[2-9]\d{{1,4}}[ ])"
+    rf"\d{{2,8}}(?:[ -]\d{{1,6}}){{0,3}}{_AFTER}"
+)
+_DE_MOBILE = re.compile(rf"{_ALONE}01[567]\d[ /-]?\d{{7,8}}{_AFTER}")
+_ANY = re.compile(rf"{_BEFORE}(?=(\(?\d(?:[ ./-]?[()]?[ ]?\d){{5,13}}{_EXTENSION}){_AFTER})")
+_SLASHED = re.compile(r"\(?0\d+\)? ?/")
+
+_WORD = re.compile(
+    r"(?:\b(?:tele)?(?:phone|fon)(?:[ ]?(?:number|no\.?))?|\btel|\bmobile?|\bcell(?:phone)?|\bfax"
+    r"|\bwhats\s?app|\bsms|\bdesk|\bcall(?:ing)?(?:[ ](?:me|us|him|her|them|back))?"
+    r"|\b(?:text|messages?|reach|contact|dial|ring)(?:[ ](?:me|us|him|her|them|to))?"
+    r"|\bhandy(?:nummer)?|\b(?:ruf|telefon|mobil)nummer|\bdurchwahl|\banruf(?:en)?)"
+    r"\b[^\d\n]{0,16}\Z",
+    re.IGNORECASE,
+)
+_LABEL = re.compile(r"-(?:office|fax|mobile?|home|work|cell|tel|privat)\b", re.IGNORECASE)
+_NOT_A_NUMBER = re.compile(
+    r"\d{4}[-./]\d{1,2}[-./]\d{1,2}(?!\d)|\d{1,2}[-./]\d{1,2}[-./](?:\d{4}|\d{2})(?![.\d-])"
+    r"|(?:\d{1,3}\.){3}\d{1,3}(?!\d)|\d{3}-\d{2}-\d{4}"
+)
+"""Dates, IP addresses and social security numbers."""
+
+
+def find(text: str, locales: frozenset[str]) -> Iterator[Span]:
+    """Numbers in international form, in the forms of ``locales`` (en: US, UK), or by a word."""
+    for match in _INTERNATIONAL.finditer(text):
+        if _has_country(match[1]):
+            yield Span(match.start(), match.end(1), "phone")
+    for pattern in _national(locales):
+        for match in pattern.finditer(text):
+            if _full_length(match[0]):
+                yield Span(match.start(), match.end(), "phone")
+    for match in _ANY.finditer(text):
+        if _digits(match[1]) >= 6 and _named(text, match.start(), match.end(1)):
+            yield Span(match.start(), match.end(1), "phone")
+
+
+def _named(text: str, start: int, end: int) -> bool:
+    """Whether a word such as "phone" stands before the digits, or a label hangs on behind them."""
+    if _NOT_A_NUMBER.match(text, start, end):
+        return False
+    before = _WORD.search(text, max(0, start - CONTEXT), start)
+    return bool(before or _LABEL.match(text, end))
+
+
+def _full_length(number: str) -> bool:
+    """Area code and number together; only a slash tells a short one from other digits."""
+    least = 7 if _SLASHED.match(number) else 10
+    return least <= _digits(number) <= 17 and not _NOT_A_NUMBER.match(number)
+
+
+def _national(locales: frozenset[str]) -> Iterator[re.Pattern[str]]:
+    if "en" in locales:
+        yield from (_NANP, _UK)
+    if "de" in locales:
+        yield from (_DE, _DE_MOBILE)
+
+
+def _digits(text: str) -> int:
+    return sum(char.isdigit() for char in text)
+
+
+def _has_country(number: str) -> bool:
+    digits = re.sub(r"\D", "", number.partition("x")[0])
+    digits = digits.removeprefix("00") if number.startswith("00") else digits
+    return 8 <= len(digits) <= 16 and any(digits[:n] in _COUNTRIES for n in (1, 2, 3))

@@ -1,0 +1,143 @@
+"""Which statements of the passages answer a question, and how sure one may be that any does.
+
+Ranking: a statement scores by how near its meaning is to the question's (with its heading and
+lead-in read along), by the question's words that it holds, and by how well its passage was found.
+
+Confidence: a question is answered when the best statement is near in meaning, its passage was
+found near, and what the question asks about occurs there: each content word counts by how rare it
+is, a word that does not occur counts by its nearest word in meaning, and a name that no passage
+mentions counts against an answer. The weights were fitted on questions about technical
+documentation, half of them without an answer in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from operator import mul
+
+from headgate_core.types import Passage
+from headgate_rag.statements import Statement
+from headgate_rag.words import Weights, content_words, names, stem, surface_words
+
+Embed = Callable[[Sequence[str]], Awaitable[list[list[float]]]]
+
+NEAR, FAR = 0.8, 0.4
+"""Similarity of two single words: from ``FAR`` on they count as related, from ``NEAR`` as one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A statement, how well it answers, and the two parts that confidence looks at again."""
+
+    statement: Statement
+    score: float
+    similarity: float
+    overlap: float
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """All statements, best first, and 0..1: how sure one may be that the best is an answer."""
+
+    ranked: tuple[Scored, ...]
+    confidence: float
+
+
+class Reading:
+    """The passages of one call, read once and asked any number of questions.
+
+    ``passages`` and ``statements`` are what is read; ``embed`` gives unit-length vectors.
+    """
+
+    def __init__(
+        self, passages: Sequence[Passage], statements: Sequence[Statement], embed: Embed
+    ) -> None:
+        self._passages = passages
+        self._statements = statements
+        self._embed = embed
+        self._words = [set(content_words(s.text)) for s in statements]
+        self._about = [set(content_words(s.about)) for s in statements]
+        self._weights = Weights(self._words)
+        self._whole = [
+            surface_words(" ".join((p.title, *p.heading, p.text))) for p in passages
+        ]
+
+    async def judge(self, question: str) -> Judgement:
+        """Rank the statements for ``question``. Raises what ``embed`` raises."""
+        texts = [f"{s.about}: {s.text}" for s in self._statements]
+        found = [self._text(p) for p in self._passages]
+        vectors = await self._embed([question, *texts, *found])
+        asked, rest = vectors[0], vectors[1:]
+        near = [_dot(asked, v) for v in rest]
+        dense = near[len(texts) :]
+        ranked = self._rank(content_words(question), near[: len(texts)], dense)
+        if not ranked:
+            return Judgement((), 0.0)
+        covered = await self._covered(question, ranked[0].statement.number - 1)
+        return Judgement(tuple(ranked), self._confidence(question, ranked[0], max(dense), covered))
+
+    @staticmethod
+    def _text(passage: Passage) -> str:
+        return "\n\n".join((" > ".join((passage.title, *passage.heading)), passage.text))
+
+    def _rank(
+        self, asked: Sequence[str], near: Sequence[float], dense: Sequence[float]
+    ) -> list[Scored]:
+        scored = []
+        for number, statement in enumerate(self._statements):
+            held = dict.fromkeys(self._about[number], 0.7) | dict.fromkeys(self._words[number], 1.0)
+            overlap = self._weights.coverage(asked, held)
+            length = min(len(statement.text.split()), 8) / 8
+            place = statement.number - 1
+            score = near[number] + 0.15 * overlap + 0.4 * dense[place] + 0.1 * length - 0.02 * place
+            scored.append(Scored(statement, round(score, 6), near[number], overlap))
+        return sorted(scored, key=lambda s: -s.score)
+
+    async def _covered(self, question: str, place: int) -> float:
+        """The weighted share of the question's words that the passage holds, in word or meaning."""
+        here = list(dict.fromkeys(self._whole[place]))
+        stems = {stem(w) for w in here}
+        asked = {w: stem(w) for w in surface_words(question)}
+        held = {s: 1.0 for s in asked.values() if s in stems}
+        absent = [w for w, s in asked.items() if s not in stems]
+        if absent and here:
+            vectors = await self._embed([*absent, *here])
+            known = vectors[len(absent) :]
+            for word, vector in zip(absent, vectors, strict=False):
+                nearest = max(_dot(vector, other) for other in known)
+                held[stem(word)] = min(1.0, max(0.0, (nearest - FAR) / (NEAR - FAR)))
+        return self._weights.coverage(asked.values(), held)
+
+    def _confidence(self, question: str, best: Scored, dense: float, covered: float) -> float:
+        mentioned = {stem(w) for words in self._whole for w in words}
+        unknown = any(name not in mentioned for name in names(question))
+        value = 0.2 * best.similarity + 0.1 * best.overlap + 0.25 * dense + 0.45 * covered
+        return round(min(1.0, max(0.0, value - 0.25 * unknown)), 6)
+
+
+def choose(ranked: Sequence[Scored], most: int, margin: float) -> list[Statement]:
+    """The best statement and up to ``most - 1`` others within ``margin`` of its score.
+
+    What repeats a chosen one is left out. Ordered by passage, the best one's first, and then as
+    they stand in it.
+    """
+    chosen: list[Statement] = []
+    for scored in ranked:
+        if len(chosen) == most or scored.score < ranked[0].score - margin:
+            break
+        if not any(_repeats(scored.statement, other) for other in chosen):
+            chosen.append(scored.statement)
+    order = list(dict.fromkeys(s.number for s in chosen))
+    return sorted(chosen, key=lambda s: (order.index(s.number), s.at))
+
+
+def _repeats(one: Statement, other: Statement) -> bool:
+    if one.text in other.text or other.text in one.text:
+        return True
+    mine, theirs = set(content_words(one.text)), set(content_words(other.text))
+    return len(mine & theirs) > 0.6 * min(len(mine), len(theirs))
+
+
+def _dot(one: Sequence[float], other: Sequence[float]) -> float:
+    return sum(map(mul, one, other))

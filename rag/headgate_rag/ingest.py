@@ -1,0 +1,234 @@
+"""Ingestion: documents in, only what changed is embedded, and any interruption can be repeated.
+
+A document's row is written after its chunks are in the index, so that a run that was cut short
+repeats at most the document it was at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from headgate_core import plugins
+from headgate_core.errors import ConfigurationError, InvalidRequest
+from headgate_core.settings.gateway import GatewaySettings
+from headgate_core.settings.retrieval import CollectionSettings
+from headgate_core.store import Store
+from headgate_rag.catalogue import Catalogue, Row
+from headgate_rag.client import IndexClient
+from headgate_rag.documents import Found, SourceFile, UnreadableDocument, find_documents, load
+from headgate_rag.tenancy import stored_tenant
+from headgate_rag.types import Chunk, Chunker
+from headgate_rag.versions import current_version, fingerprint
+
+REVISION = "1"
+"""Part of every content hash: another one, and every document is read and cut anew."""
+
+Progress = Callable[[int, int, str], None]
+"""Told after each document that had to be written: how many are done, of how many, its path."""
+
+
+@dataclass(slots=True)
+class IngestReport:
+    """What one run did. ``chunks``: written by this run; ``waiting``: keep a new version back."""
+
+    collection: str
+    version: str = ""
+    added: list[str] = field(default_factory=list)
+    updated: list[str] = field(default_factory=list)
+    unchanged: int = 0
+    removed: list[str] = field(default_factory=list)
+    unreadable: dict[str, str] = field(default_factory=dict)
+    ignored: int = 0
+    chunks: int = 0
+    waiting: list[str] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        """Everything found is in the index that answers queries."""
+        return not self.unreadable and not self.waiting
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as JSON values."""
+        return {**asdict(self), "complete": self.complete}
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    source: SourceFile
+    content_hash: str
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run's tools: the collection and where it is written to."""
+
+    settings: CollectionSettings
+    tenant: str
+    catalogue: Catalogue
+    client: IndexClient
+    chunker: Chunker
+    report: IngestReport
+
+
+async def ingest(
+    settings: GatewaySettings,
+    collection: str,
+    paths: Sequence[Path],
+    tenant: str,
+    rebuild: bool,
+    progress: Progress | None = None,
+) -> IngestReport:
+    """Bring ``collection`` up to date with the documents below ``paths`` (none: its sources).
+
+    Unchanged documents cost nothing, and where all are unchanged the index process is not
+    started. A document that vanished from below ``paths`` is removed; one that cannot be read is
+    named in the report and the rest goes on. After another embedder, chunker or index was
+    configured, or with ``rebuild``, a new index version is filled beside the current one and takes
+    its place once it holds all that the current one does. Raises ``ConfigurationError``,
+    ``NoSuchPath``, ``StoreError``, ``BrokenIndex``.
+    """
+    chosen = find_collection(settings, collection)
+    roots = list(paths) or chosen.sources
+    if not roots:
+        raise InvalidRequest(
+            f"collection {collection!r} has no `sources`. Name files or folders to ingest."
+        )
+    found = await asyncio.to_thread(find_documents, roots, chosen.sources)
+    store = await asyncio.to_thread(Store.open, settings.store.url)
+    run = _Run(
+        settings=chosen,
+        tenant=stored_tenant(chosen, tenant),
+        catalogue=Catalogue(store, collection),
+        client=IndexClient(settings),
+        chunker=plugins.build("chunkers", chosen.chunker.use, chosen.chunker.options),
+        report=IngestReport(collection, ignored=found.ignored),
+    )
+    try:
+        await _ingest(run, store, found, rebuild, progress)
+    finally:
+        await run.client.close()
+        await asyncio.to_thread(store.close)
+    return run.report
+
+
+def find_collection(settings: GatewaySettings, name: str) -> CollectionSettings:
+    """The collection of that name. Raises ``ConfigurationError`` listing those there are."""
+    for collection in settings.collections:
+        if collection.name == name:
+            return collection
+    known = [c.name for c in settings.collections]
+    raise ConfigurationError(plugins.unknown("collection", name, known))
+
+
+async def _ingest(
+    run: _Run, store: Store, found: Found, rebuild: bool, progress: Progress | None
+) -> None:
+    items = await asyncio.to_thread(_hashed, run, found)
+    current = await asyncio.to_thread(current_version, store, run.settings.name)
+    before = await asyncio.to_thread(run.catalogue.rows, current.version) if current else []
+    same = current is not None and current.fingerprint == fingerprint(run.settings)
+    if current and same and not rebuild and not _work(run, found, items, before):
+        run.report.version = current.version
+        run.report.unchanged = len(items)
+        return
+    version = (await run.client.begin_version(run.settings.name, rebuild)).version
+    run.report.version = version
+    rows = await asyncio.to_thread(run.catalogue.rows, version)
+    await _write(run, version, items, rows, progress)
+    await _remove_vanished(run, version, found, rows)
+    run.report.waiting = await _waiting(run, version, found, before, rebuild)
+    if not run.report.waiting:
+        await run.client.switch_version(run.settings.name, version)
+
+
+def _hashed(run: _Run, found: Found) -> list[_Item]:
+    items = []
+    for source in found.files:
+        try:
+            data = source.file.read_bytes()
+        except OSError as error:
+            run.report.unreadable[source.path] = f"it cannot be opened: {error.strerror}."
+            continue
+        digest = hashlib.sha256(REVISION.encode() + b"\0" + data).hexdigest()
+        items.append(_Item(source, digest))
+    return items
+
+
+def _work(run: _Run, found: Found, items: list[_Item], rows: list[Row]) -> bool:
+    """Whether any document has to be written or removed."""
+    known = {row.path: row.content_hash for row in rows if row.tenant == run.tenant}
+    return bool(_vanished(run, found, rows)) or any(
+        known.get(item.source.path) != item.content_hash for item in items
+    )
+
+
+def _vanished(run: _Run, found: Found, rows: list[Row]) -> list[str]:
+    there = {source.path for source in found.files}
+    return [
+        row.path
+        for row in rows
+        if row.tenant == run.tenant and row.path not in there and found.covers(row.path)
+    ]
+
+
+async def _write(
+    run: _Run, version: str, items: list[_Item], rows: list[Row], progress: Progress | None
+) -> None:
+    known = {row.path: row.content_hash for row in rows if row.tenant == run.tenant}
+    changed = [item for item in items if known.get(item.source.path) != item.content_hash]
+    run.report.unchanged = len(items) - len(changed)
+    for done, item in enumerate(changed, start=1):
+        try:
+            chunks, title = await asyncio.to_thread(_cut, run.chunker, item.source)
+        except UnreadableDocument as error:
+            run.report.unreadable[error.path] = error.reason
+            continue
+        path = item.source.path
+        await run.client.replace(run.settings.name, run.tenant, path, chunks, version)
+        row = Row(run.tenant, path, item.content_hash, title, len(chunks))
+        await asyncio.to_thread(run.catalogue.put, version, row)
+        (run.report.updated if path in known else run.report.added).append(path)
+        run.report.chunks += len(chunks)
+        if progress:
+            progress(done, len(changed), path)
+
+
+def _cut(chunker: Chunker, source: SourceFile) -> tuple[list[Chunk], str]:
+    document = load(source)
+    return chunker.cut(document), document.title
+
+
+async def _remove_vanished(run: _Run, version: str, found: Found, rows: list[Row]) -> None:
+    for path in _vanished(run, found, rows):
+        await run.client.delete(run.settings.name, run.tenant, path, version)
+        await asyncio.to_thread(run.catalogue.remove, version, run.tenant, path)
+        run.report.removed.append(path)
+
+
+async def _waiting(
+    run: _Run, version: str, found: Found, before: list[Row], rebuild: bool
+) -> list[str]:
+    """Documents of the current version that the new one lacks and that nothing accounts for.
+
+    ``rebuild`` gives up this tenant's documents outside the given paths, never another tenant's.
+    """
+    rows = await asyncio.to_thread(run.catalogue.rows, version)
+    there = {(row.tenant, row.path) for row in rows}
+    missing = [row for row in before if (row.tenant, row.path) not in there]
+    own = [row for row in missing if row.tenant == run.tenant]
+    gone = [row for row in own if rebuild or found.covers(row.path)]
+    run.report.removed += [
+        row.path
+        for row in gone
+        if row.path not in run.report.removed and row.path not in run.report.unreadable
+    ]
+    return [_named(run, row) for row in missing if row not in gone]
+
+
+def _named(run: _Run, row: Row) -> str:
+    return row.path if row.tenant == run.tenant else f"{row.path} (tenant {row.tenant})"
