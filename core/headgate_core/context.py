@@ -13,6 +13,10 @@ from headgate_core.reply import Reply
 from headgate_core.types import Citation, Json, Passage, Principal, Source, Usage, Verdict
 
 
+KEY_PREFIX = "hg-"
+"""How every key of ours begins."""
+
+
 @dataclass(frozen=True, slots=True)
 class Peer:
     """What the transport knows of who is calling; authenticate makes a principal of it."""

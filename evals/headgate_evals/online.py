@@ -44,7 +44,7 @@ class OnlineScorer:
         Raises ``ConfigurationError`` for a metric that is not known.
         """
         self._tools = tools
-        self._scorer = Scorer(tools.settings, tools.plugin)
+        self._scorer = Scorer(tools)
         for route in ("", *(route.name for route in tools.settings.routes)):
             self._scorer.prepare(route_metrics(tools.settings, route))
 

@@ -68,7 +68,7 @@ class Runner:
         self._gateway = gateway
         self._suite = suite
         self._on_result = on_result
-        self._scorer = Scorer(gateway.tools.settings, gateway.tools.plugin)
+        self._scorer = Scorer(gateway.tools)
         self._run_id = uuid7()
         self._log = RunLog(gateway.tools.store, self._run_id)
         self._started_unix_ns, self._started = time.time_ns(), time.perf_counter()

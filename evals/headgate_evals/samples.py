@@ -55,9 +55,9 @@ def _times(ctx: Context) -> tuple[float, float | None]:
 
 
 def _rate(ctx: Context, total_s: float, first_token_s: float | None) -> float | None:
-    """Output tokens per second after the first one; None unless counted by the upstream."""
+    """Output tokens per second after the first one; None where there are not two of them."""
     tokens = ctx.usage.output_tokens
-    if first_token_s is None or ctx.usage.estimated or tokens < 2 or total_s <= first_token_s:
+    if first_token_s is None or tokens < 2 or total_s <= first_token_s:
         return None
     return (tokens - 1) / (total_s - first_token_s)
 

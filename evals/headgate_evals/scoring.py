@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from headgate_core.errors import ConfigurationError
 from headgate_core.plugins import names as plugin_names
 from headgate_core.plugins import unknown
-from headgate_core.ports import Metric
+from headgate_core.ports import Metric, Tools
 from headgate_core.settings.base import PluginUse
 from headgate_core.settings.gateway import GatewaySettings
 from headgate_core.types import Sample, Score
@@ -26,13 +25,13 @@ TIMEOUT_S = 120.0
 class Scorer:
     """Scores samples; builds each metric once, when it is first asked for.
 
-    ``plugin`` is ``Tools.plugin``. A name is looked up in ``settings.metrics`` first and is a
-    plugin's own name otherwise.
+    A name is looked up in the configured ``metrics`` first and is a plugin's own name otherwise.
     """
 
-    def __init__(self, settings: GatewaySettings, plugin: Callable[[str, Any], Any]) -> None:
-        self._named = {m.name: PluginUse(use=m.use, options=m.options) for m in settings.metrics}
-        self._plugin = plugin
+    def __init__(self, tools: Tools) -> None:
+        configured = tools.settings.metrics
+        self._named = {m.name: PluginUse(use=m.use, options=m.options) for m in configured}
+        self._tools = tools
         self._built: dict[str, Metric] = {}
 
     def prepare(self, names: Iterable[str]) -> None:
@@ -44,7 +43,10 @@ class Scorer:
         if name not in self._built:
             check_name(name, self._named)
             use = self._named.get(name, PluginUse(use=name))
-            self._built[name] = self._plugin("metrics", use)
+            metric = self._tools.plugin("metrics", use)
+            if (bind := getattr(metric, "bind", None)) is not None:
+                bind(self._tools)
+            self._built[name] = metric
         return self._built[name]
 
     async def score(self, names: Iterable[str], sample: Sample) -> list[Score]:

@@ -157,6 +157,14 @@ class Gateway:
         if not ctx.answer:
             ctx.answer = "".join(pieces)
 
+    async def warm(self) -> None:
+        """Load what the first call would wait for. A fault here shows again in that call."""
+        try:
+            if self._compiler is not None:
+                await self._compiler.warm()
+        except HeadgateError as error:
+            log.warning("not ready to retrieve yet: %s", error)
+
     async def flush(self) -> None:
         """Return once everything recorded so far is in the store. Raises ``StoreError``."""
         await self._writer.flush()

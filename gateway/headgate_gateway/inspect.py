@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 from headgate_core import plugins
@@ -25,24 +26,29 @@ def compiled(settings: GatewaySettings) -> dict[str, RoutePlan]:
     """All routes. A store that does not exist yet is not created. Raises ``ConfigurationError``."""
     url = settings.store.url
     missing = url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists()
-    store = Store.open("sqlite://" if missing else url)
-    try:
-        caller = Router({}, None, settings.hash)  # type: ignore[arg-type]  # never called here
-        embedder = LazyEmbedder()
-        parts = Parts(settings, KeyRing(store), SlidingWindow(), caller, _nowhere)
-        tools = Tools(
-            settings,
-            settings.data_dir,
-            store,
-            caller,
-            embedder,
-            plugin,
-            _nowhere,
-            _no_scores,
-        )
-        return Compiler(parts, tools, store, frozenset()).compile()
-    finally:
-        store.close()
+    with TemporaryDirectory() as folder:
+        store = Store.open(f"sqlite:///{folder}/check.db" if missing else url)
+        try:
+            return _compiled(settings, store)
+        finally:
+            store.close()
+
+
+def _compiled(settings: GatewaySettings, store: Store) -> dict[str, RoutePlan]:
+    caller = Router({}, None, settings.hash)  # type: ignore[arg-type]  # never called here
+    embedder = LazyEmbedder()
+    parts = Parts(settings, KeyRing(store), SlidingWindow(), caller, _nowhere)
+    tools = Tools(
+        settings,
+        settings.data_dir,
+        store,
+        caller,
+        embedder,
+        plugin,
+        _nowhere,
+        _no_scores,
+    )
+    return Compiler(parts, tools, store, frozenset()).compile()
 
 
 def _nowhere(_line: object) -> None:

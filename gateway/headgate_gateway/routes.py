@@ -53,6 +53,11 @@ class Compiler:
         plan.pipeline = nowhere(plan)
         return plan
 
+    async def warm(self) -> None:
+        """Have the indexes of all routes opened and their embedders loaded, ahead of a call."""
+        if self._retrieval is not None:
+            await self._retrieval.warm()
+
     async def close(self) -> None:
         """Close what the routes opened."""
         for capability in (self._guards, self._retrieval):

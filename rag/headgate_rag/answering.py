@@ -59,27 +59,23 @@ class Reading:
         self._words = [set(content_words(s.text)) for s in statements]
         self._about = [set(content_words(s.about)) for s in statements]
         self._weights = Weights(self._words)
-        self._whole = [
-            surface_words(" ".join((p.title, *p.heading, p.text))) for p in passages
-        ]
+        self._whole = [surface_words(" ".join((p.title, *p.heading, p.text))) for p in passages]
 
     async def judge(self, question: str) -> Judgement:
         """Rank the statements for ``question``. Raises what ``embed`` raises."""
+        unscored = [n for n, p in enumerate(self._passages) if "dense" not in p.scores]
         texts = [f"{s.about}: {s.text}" for s in self._statements]
-        found = [self._text(p) for p in self._passages]
-        vectors = await self._embed([question, *texts, *found])
-        asked, rest = vectors[0], vectors[1:]
-        near = [_dot(asked, v) for v in rest]
-        dense = near[len(texts) :]
+        whole = [_whole(self._passages[n]) for n in unscored]
+        asked, *rest = await self._embed([question, *texts, *whole])
+        near = [_dot(asked, vector) for vector in rest]
+        dense = [p.scores.get("dense", 0.0) for p in self._passages]
+        for n, similarity in zip(unscored, near[len(texts) :], strict=True):
+            dense[n] = similarity
         ranked = self._rank(content_words(question), near[: len(texts)], dense)
         if not ranked:
             return Judgement((), 0.0)
         covered = await self._covered(question, ranked[0].statement.number - 1)
         return Judgement(tuple(ranked), self._confidence(question, ranked[0], max(dense), covered))
-
-    @staticmethod
-    def _text(passage: Passage) -> str:
-        return "\n\n".join((" > ".join((passage.title, *passage.heading)), passage.text))
 
     def _rank(
         self, asked: Sequence[str], near: Sequence[float], dense: Sequence[float]
@@ -139,5 +135,9 @@ def _repeats(one: Statement, other: Statement) -> bool:
     return len(mine & theirs) > 0.6 * min(len(mine), len(theirs))
 
 
+def _whole(passage: Passage) -> str:
+    return "\n\n".join((" > ".join((passage.title, *passage.heading)), passage.text))
+
+
 def _dot(one: Sequence[float], other: Sequence[float]) -> float:
-    return sum(map(mul, one, other))
+    return float(sum(map(mul, one, other)))

@@ -93,9 +93,7 @@ class Catalogue:
             found = db.execute(current).first()
             if found is None:
                 return Counts()
-            total = select(
-                func.count(), func.coalesce(func.sum(documents.c.chunks), 0)
-            ).where(
+            total = select(func.count(), func.coalesce(func.sum(documents.c.chunks), 0)).where(
                 documents.c.collection == self._collection, documents.c.version == found.version
             )
             number, chunks = db.execute(total).one()

@@ -119,7 +119,9 @@ def _walk(top: Path, named: Path) -> Iterator[Path]:
     if top.is_file():
         if top.suffix.lower() not in loaders():
             known = ", ".join(sorted(loaders()))
-            raise NoSuchPath(f"{named}: no loader reads {top.suffix or 'this'} files. Known: {known}.")
+            raise NoSuchPath(
+                f"{named}: no loader reads {top.suffix or 'this'} files. Known: {known}."
+            )
         yield top
         return
     seen: set[Path] = set()
@@ -158,7 +160,9 @@ def read_text(file: Path, path: str) -> str:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise UnreadableDocument(path, f"it is not UTF-8 (line {line}). Save it as UTF-8.") from error
+        raise UnreadableDocument(
+            path, f"it is not UTF-8 (line {line}). Save it as UTF-8."
+        ) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

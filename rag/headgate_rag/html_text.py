@@ -11,10 +11,13 @@ from headgate_rag.types import Heading
 _Attributes = list[tuple[str, str | None]]
 
 _UNSEEN = frozenset({"script", "style", "template", "noscript", "svg", "nav", "head", "iframe"})
-_VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
+_VOID = frozenset(
+    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
+)
 _BREAKS = frozenset(
-    "address article aside blockquote body dd details div dl dt figcaption figure footer form "
-    "header hr main ol p section summary table ul".split()
+    {"address", "article", "aside", "blockquote", "body", "dd", "details", "div", "dl", "dt"}
+    | {"figcaption", "figure", "footer", "form", "header", "hr", "main", "ol", "p", "section"}
+    | {"summary", "table", "ul"}
 )
 _HEADING = re.compile(r"h[1-6]")
 _NO_DISPLAY = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
@@ -92,24 +95,31 @@ class HtmlText(HTMLParser):
         """An element closes."""
         if tag == "title":
             self._in_title = False
-        elif self._unseen:
-            if tag in self._unseen:
-                while self._unseen.pop() != tag:
-                    pass
-        elif _HEADING.fullmatch(tag):
+        elif not self._unseen:
+            self._close(tag)
+        elif tag in self._unseen:
+            while self._unseen.pop() != tag:
+                pass
+
+    def _close(self, tag: str) -> None:
+        if _HEADING.fullmatch(tag):
             self._heading(int(tag[1]))
-        elif tag in {"td", "th"} and self._row is not None:
-            self._row.append(" ".join(self._line.split()).replace("|", "\\|"))
-            self._line = ""
-        elif tag == "tr" and self._row is not None:
-            self._end_row(self._row)
+        elif self._row is not None:
+            self._close_in_row(tag, self._row)
         elif tag == "pre" and self._pre:
             self._end_code()
-        elif tag == "main":
-            self._break()
-            self._unseen.append("html")
         elif tag in _BREAKS or tag == "li":
             self._break(blank=tag != "li")
+        if tag == "main":
+            # What stands after the main part is furniture again.
+            self._unseen.append("html")
+
+    def _close_in_row(self, tag: str, row: list[str]) -> None:
+        if tag in {"td", "th"}:
+            row.append(" ".join(self._line.split()).replace("|", "\\|"))
+            self._line = ""
+        elif tag == "tr":
+            self._end_row(row)
 
     def handle_data(self, data: str) -> None:
         """Characters between tags."""

@@ -23,7 +23,7 @@ from headgate_rag.client import IndexClient
 from headgate_rag.documents import Found, SourceFile, UnreadableDocument, find_documents, load
 from headgate_rag.tenancy import stored_tenant
 from headgate_rag.types import Chunk, Chunker
-from headgate_rag.versions import current_version, fingerprint
+from headgate_rag.versions import IndexVersion, all_versions, current_version, fingerprint
 
 REVISION = "1"
 """Part of every content hash: another one, and every document is read and cut anew."""
@@ -129,11 +129,9 @@ async def _ingest(
     run: _Run, store: Store, found: Found, rebuild: bool, progress: Progress | None
 ) -> None:
     items = await asyncio.to_thread(_hashed, run, found)
-    current = await asyncio.to_thread(current_version, store, run.settings.name)
-    before = await asyncio.to_thread(run.catalogue.rows, current.version) if current else []
-    same = current is not None and current.fingerprint == fingerprint(run.settings)
-    if current and same and not rebuild and not _work(run, found, items, before):
-        run.report.version = current.version
+    target, before = await asyncio.to_thread(_stored, run, store)
+    if target and target.current and not rebuild and not _work(run, found, items, before):
+        run.report.version = target.version
         run.report.unchanged = len(items)
         return
     version = (await run.client.begin_version(run.settings.name, rebuild)).version
@@ -141,9 +139,21 @@ async def _ingest(
     rows = await asyncio.to_thread(run.catalogue.rows, version)
     await _write(run, version, items, rows, progress)
     await _remove_vanished(run, version, found, rows)
-    run.report.waiting = await _waiting(run, version, found, before, rebuild)
+    missing = await asyncio.to_thread(_missing, run, version, before)
+    gone = [r for r in missing if r.tenant == run.tenant and (rebuild or found.covers(r.path))]
+    await asyncio.to_thread(_give_up, run, store, gone)
+    run.report.waiting = [_named(run, row) for row in missing if row not in gone]
     if not run.report.waiting:
         await run.client.switch_version(run.settings.name, version)
+
+
+def _stored(run: _Run, store: Store) -> tuple[IndexVersion | None, list[Row]]:
+    """The version that fits the configuration, if any, and the documents of the current one."""
+    wanted = fingerprint(run.settings)
+    known = all_versions(store, run.settings.name)
+    target = next((v for v in known if v.fingerprint == wanted), None)
+    current = next((v for v in known if v.current), None)
+    return target, run.catalogue.rows(current.version) if current else []
 
 
 def _hashed(run: _Run, found: Found) -> list[_Item]:
@@ -210,24 +220,23 @@ async def _remove_vanished(run: _Run, version: str, found: Found, rows: list[Row
         run.report.removed.append(path)
 
 
-async def _waiting(
-    run: _Run, version: str, found: Found, before: list[Row], rebuild: bool
-) -> list[str]:
-    """Documents of the current version that the new one lacks and that nothing accounts for.
+def _missing(run: _Run, version: str, before: list[Row]) -> list[Row]:
+    """Documents of the version that answers queries which ``version`` does not hold."""
+    there = {(row.tenant, row.path) for row in run.catalogue.rows(version)}
+    return [row for row in before if (row.tenant, row.path) not in there]
 
-    ``rebuild`` gives up this tenant's documents outside the given paths, never another tenant's.
+
+def _give_up(run: _Run, store: Store, gone: list[Row]) -> None:
+    """Forget documents that the new version is not to hold, so that no later run waits for them.
+
+    They vanished, cannot be read, or lie outside the paths of a ``rebuild``.
     """
-    rows = await asyncio.to_thread(run.catalogue.rows, version)
-    there = {(row.tenant, row.path) for row in rows}
-    missing = [row for row in before if (row.tenant, row.path) not in there]
-    own = [row for row in missing if row.tenant == run.tenant]
-    gone = [row for row in own if rebuild or found.covers(row.path)]
-    run.report.removed += [
-        row.path
-        for row in gone
-        if row.path not in run.report.removed and row.path not in run.report.unreadable
-    ]
-    return [_named(run, row) for row in missing if row not in gone]
+    current = current_version(store, run.settings.name)
+    for row in gone:
+        if current:
+            run.catalogue.remove(current.version, row.tenant, row.path)
+        if row.path not in {*run.report.removed, *run.report.unreadable}:
+            run.report.removed.append(row.path)
 
 
 def _named(run: _Run, row: Row) -> str:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 
-_END = re.compile(r"[.!?…]+[\"')\]”’*_`]*(?=\s)|[。！？]+[」』）]*")
+_WIDE = "\u3002\uff01\uff1f"
+_WIDE_CLOSE = "\u300d\u300f\uff09"
+_END = re.compile(rf"[.!?…]+[\"')\]”\u2019*_`]*(?=\s)|[{_WIDE}]+[{_WIDE_CLOSE}]*")
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\[\"'])(?:e\.g|i\.e|etc|vs|cf|al|approx|resp|incl|excl|fig|figs|sec|no|nos|ca|st|"
     r"mr|mrs|ms|dr|prof|inc|ltd|corp|jr|sr|[A-Za-z])\.$",
     re.IGNORECASE,
 )
 _CODE = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)", re.DOTALL)
-_OPENS = re.compile(r"\s+[\"'(\[“‘*_`<]*[A-Z0-9À-ÞΑ-ΩА-Я\u3040-\u9fff\[(`“\"*_-]")
+_OPENS = re.compile(r"\s+[\"'(\[“\u2018*_`<]*[A-Z0-9À-ÞΑ-ΩА-Я\u3040-\u9fff\[(`“\"*_-]")
 _ENUMERATION = re.compile(r"(?:^|\n)\s*\d{1,3}\.$")
 
 
@@ -50,7 +52,7 @@ def _split(text: str, start: int, stop: int) -> list[tuple[int, int]]:
 
 
 def _ends_here(text: str, left: int, mark: re.Match[str], stop: int) -> bool:
-    if mark.group()[0] in "。！？":
+    if mark.group()[0] in _WIDE:
         return True
     if not _OPENS.match(text, mark.end(), stop):
         return False

@@ -19,7 +19,9 @@ _LEANS = re.compile(
     r"both|neither|instead|so|thus|hence|therefore|however|but|and|or|if so|in that case)\b",
     re.IGNORECASE,
 )
-_LINKS_ONLY = re.compile(r"(?:[\s*_>#|;,.:-]|\d+[.)]|!?\[[^\]]*\](?:\([^)]*\)|\[[^\]]*\]|:\s*\S+)?)+")
+_LINKS_ONLY = re.compile(
+    r"(?:[\s*_>#|;,.:-]|\d+[.)]|!?\[[^\]]*\](?:\([^)]*\)|\[[^\]]*\]|:\s*\S+)?)+"
+)
 _SEPARATOR = re.compile(r"[\s|:-]+")
 _CELL = re.compile(r"(?<!\\)\|")
 

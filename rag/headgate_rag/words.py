@@ -6,19 +6,21 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 
-_WORD = re.compile(r"[^\W_]+(?:[.'’_-][^\W_]+)*")
+_WORD = re.compile(r"[^\W_]+(?:[.'\u2019_-][^\W_]+)*")
 _PART = re.compile(r"[^\W_]+")
-STOP_WORDS = frozenset(
-    "a about above after again all also am an and any are as at be because been before being "
-    "below between both but by can could did do does doing done down during each either else ever "
-    "every few for from get gets give given go goes had happen happens has have having he her here "
-    "hers him his how i if in into is it its itself just like made make makes many may me might "
-    "more most much must my need needs no nor not now of off on once one only or other our out "
-    "over own please same shall she should so some such tell than that the their them then there "
-    "these they thing things this those through to too under until up us use used uses using very "
-    "want was way ways we were what when where whether which while who whom whose why will with "
-    "within without work works would you your yours".split()
-)
+_STOP = """
+    a about above after again all also am an and any are as at be because been before being
+    below between both but by can could did do does doing done down during each either else ever
+    every few for from get gets give given go goes had happen happens has have having he her here
+    hers him his how i if in into is it its itself just like made make makes many may me might
+    more most much must my need needs no nor not now of off on once one only or other our out
+    over own please same shall she should so some such tell than that the their them then there
+    these they thing things this those through to too under until up us use used uses using very
+    want was way ways we were what when where whether which while who whom whose why will with
+    within without work works would you your yours
+"""
+STOP_WORDS = frozenset(_STOP.split())
+"""Words that say nothing about what a text is about."""
 _SUFFIXES = ("ization", "isation", "ations", "ation", "ments", "ment", "ings", "ing", "ions", "ion",
              "ers", "ies", "ied", "ed", "er", "es", "ly", "s", "e", "y")  # fmt: skip
 
@@ -64,7 +66,7 @@ def names(text: str) -> list[str]:
 
 
 def _opens(text: str, at: int) -> bool:
-    before = text[:at].rstrip(" \t\"'“‘(*`")
+    before = text[:at].rstrip(" \t\"'“\u2018(*`")
     return not before or before[-1] in ".!?:\n"
 
 

@@ -48,6 +48,11 @@ def test_a_streamed_call_has_all_three_times() -> None:
     assert not any(s.unscored for s in scores.values())
 
 
+def test_a_streamed_reply_of_one_token_has_no_rate() -> None:
+    scores = score("latency", sample(total_s=2.0, first_token_s=0.5))
+    assert scores["latency.output_tokens_per_s"].unscored == "no_answer"
+
+
 @pytest.mark.parametrize(
     ("pico", "usd"),
     [(0, 0.0), (1, 1e-12), (450_000_000, 0.00045), (3 * 10**12 + 1, 3.000000000001)],

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 from fake_eval_gateway import Answer, finished
 
 from headgate_core.errors import Blocked, UpstreamTimeout
+from headgate_core.records import CallRecord
 from headgate_core.reply import Done, Events, Facts, Reply
+from headgate_core.types import Usage
 from headgate_evals.samples import make_sample
 
 
@@ -41,9 +45,16 @@ def test_times_come_from_streams_only_where_there_is_a_first_token() -> None:
     ctx.first_content_ns = ctx.started_ns + 1_000_000
     assert make_sample(ctx).first_token_s is None
     ctx.stream = True
-    sample = make_sample(ctx)
-    assert sample.first_token_s == pytest.approx(0.001)
-    assert sample.output_tokens_per_s is None or sample.output_tokens_per_s > 0
+    assert make_sample(ctx).first_token_s == pytest.approx(0.001)
+
+
+def test_the_rate_is_the_tokens_after_the_first_one_over_their_time() -> None:
+    ctx = finished(Answer())
+    ctx.stream, ctx.usage = True, Usage(12, 7)
+    ctx.record = cast(CallRecord, {"duration_ms": 3500.0, "first_token_ms": 500.0})
+    assert make_sample(ctx).output_tokens_per_s == 2.0
+    ctx.usage = Usage(12, 1)
+    assert make_sample(ctx).output_tokens_per_s is None
 
 
 def test_a_guards_refusal_is_no_failure_even_as_an_error() -> None:

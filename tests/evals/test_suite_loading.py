@@ -67,9 +67,7 @@ def faults(path: Path) -> list[str]:
 
 
 def smallest(*lines: str) -> str:
-    head = (
-        "name: s\nrun: {route: docs}\ncases:\n  - {id: a, input: Why, assert: [{type: cites}]}\n"
-    )
+    head = "name: s\nrun: {route: docs}\ncases:\n  - {id: a, input: Why, assert: [{type: cites}]}\n"
     return head + "".join(f"{line}\n" for line in lines)
 
 
@@ -216,8 +214,8 @@ def test_cases_are_read_from_a_yaml_list_with_their_lines(tmp_path: Path) -> Non
     good = "- {id: x, input: Why, smoke: true}\n"
     suite = load_suite(write(tmp_path, smallest("data: [rows.yaml]"), rows__yaml=good))
     assert suite.cases[1].id == "x"
-    bad = good + "- {id: y, input: Why, smoek: true}\n"
-    assert faults(write(tmp_path, smallest("data: [rows.yaml]"), rows__yaml=bad)) == []
+    bad = good + "- {id: z, input: Why, smoek: true}\n"
+    [fault] = faults(write(tmp_path, smallest("data: [rows.yaml]"), rows__yaml=bad))
     assert fault.startswith("rows.yaml:2")
 
 

@@ -18,30 +18,39 @@ class Helper:
         self.gate = asyncio.Event()
 
     async def handle(self, op: str, args: dict[str, Any]) -> Any:
-        match op:
-            case "pid":
-                return os.getpid()
-            case "args":
-                return self.args
-            case "wait":
-                await self.gate.wait()
-                return "released"
-            case "release":
-                self.gate.set()
-            case "die_unless":
-                if not Path(args["file"]).exists():
-                    Path(args["file"]).touch()
-                    os._exit(9)
-                return os.getpid()
-            case "die":
-                os._exit(9)
-            case "limited":
-                raise RateLimited("too many", retry_after_s=2.5)
-            case "misconfigured":
-                raise ConfigurationError("a line is wrong")
-            case _:
-                raise KeyError(op)
-        return None
+        return await getattr(self, f"on_{op}", self.on_unknown)(args)
+
+    async def on_pid(self, args: dict[str, Any]) -> int:
+        return os.getpid()
+
+    async def on_args(self, args: dict[str, Any]) -> dict[str, Any]:
+        return self.args
+
+    async def on_wait(self, args: dict[str, Any]) -> str:
+        await self.gate.wait()
+        return "released"
+
+    async def on_release(self, args: dict[str, Any]) -> None:
+        self.gate.set()
+
+    async def on_die(self, args: dict[str, Any]) -> None:
+        os._exit(9)
+
+    async def on_die_once(self, args: dict[str, Any]) -> int:
+        file = Path(args["file"])
+        if not file.exists():
+            file.touch()
+            os._exit(9)
+        return os.getpid()
+
+    async def on_limited(self, args: dict[str, Any]) -> None:
+        raise RateLimited("too many", retry_after_s=2.5)
+
+    async def on_misconfigured(self, args: dict[str, Any]) -> None:
+        raise ConfigurationError("a line is wrong")
+
+    async def on_unknown(self, args: dict[str, Any]) -> None:
+        raise KeyError("no such operation")
 
 
 def create(data_dir: Path, args: dict[str, Any]) -> Helper:

@@ -22,8 +22,11 @@ MAX_FRAME = 256 * 2**20
 
 
 def frame(message: Mapping[str, Any]) -> bytes:
-    """A message as bytes for the socket. Raises ``ServiceError`` when it is over ``MAX_FRAME``."""
-    data = orjson.dumps(message)
+    """A message as bytes. Raises ``ServiceError`` when it is no JSON, or over ``MAX_FRAME``."""
+    try:
+        data = orjson.dumps(message)
+    except TypeError as error:
+        raise ServiceError(f"A value cannot be handed to another process: {error}.") from error
     if len(data) > MAX_FRAME:
         raise ServiceError(
             f"A message of {len(data)} bytes is over the limit of {MAX_FRAME} bytes between "

@@ -19,6 +19,7 @@ from headgate_core.settings.members import known, model_of
 FILES = {
     "gateway": "headgate_core.settings.gateway:GatewaySettings",
     "prompt": "headgate_gateway.prompts.front_matter:PromptSettings",
+    "suite": "headgate_evals.suite:SuiteSettings",
 }
 """Schema name -> ``module:Class``. Add a line for every further kind of file."""
 

@@ -123,8 +123,8 @@ class _Reader:
         if node.value == "<<" and node.style is None:
             self._fault(node, "merge keys (<<) are not supported: write the members out.")
             return None
-        if node.style is None and not isinstance(self._scalar(node), str):
-            self._fault(node, f"put the member name {node.value!r} in quotes.")
+        if node.style is None and not _is_text(node.value):
+            self._fault(node, f'put the member\'s name in quotes: "{node.value}".')
             return None
         return str(node.value)
 
@@ -142,3 +142,10 @@ class _Reader:
 
     def _fault(self, node: Node, message: str) -> None:
         self.document.problems.append(Problem(*self._place(node), message))
+
+
+def _is_text(text: str) -> bool:
+    try:
+        return isinstance(plain(text), str)
+    except Trap:
+        return False

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from headgate_evals.results import CaseResult, Run
 
 
+PLAIN_WIDTH = 140
+"""Columns of the tables where the output goes to a file or a pipe."""
+
+
 class RunFailed(ServiceError):
     """The run could not be carried through for reasons that are not the suite's."""
 
@@ -106,7 +110,10 @@ def _print(done: Run, as_json: bool) -> None:
         return
     from rich.console import Console
 
-    print_run(done, Console(highlight=False))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = PLAIN_WIDTH
+    print_run(done, console)
 
 
 @contextmanager

@@ -19,12 +19,27 @@ class Latency:
     version: ClassVar[str] = "1"
 
     async def score(self, sample: Sample) -> Sequence[Score]:
-        """``latency.total_s``, ``latency.first_token_s`` and ``latency.output_tokens_per_s``."""
+        """``latency.total_s``, ``latency.first_token_s`` and ``latency.output_tokens_per_s``.
+
+        A streamed reply of fewer than two tokens has no rate: ``no_answer``.
+        """
+        streamed = sample.first_token_s is not None
+        rate = sample.output_tokens_per_s
+        missing = "no_answer" if streamed else "not_streamed"
+        estimated = {"estimated": True} if sample.usage.estimated and rate is not None else {}
         return (
             Score("latency.total_s", sample.total_s, version=self.version),
-            self._streamed("latency.first_token_s", sample.first_token_s),
-            self._streamed("latency.output_tokens_per_s", sample.output_tokens_per_s),
+            Score(
+                "latency.first_token_s",
+                sample.first_token_s,
+                "" if streamed else "not_streamed",
+                self.version,
+            ),
+            Score(
+                "latency.output_tokens_per_s",
+                rate,
+                "" if rate is not None else missing,
+                self.version,
+                estimated,
+            ),
         )
-
-    def _streamed(self, metric: str, value: float | None) -> Score:
-        return Score(metric, value, "" if value is not None else "not_streamed", self.version)

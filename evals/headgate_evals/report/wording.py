@@ -6,8 +6,10 @@ from headgate_evals.results import CaseResult, GateResult
 
 
 def number(value: float | None) -> str:
-    """Four significant digits, or a dash where there is no value."""
-    return "-" if value is None else f"{value:.4g}"
+    """Four significant digits, two of small numbers, or a dash where there is no value."""
+    if value is None:
+        return "-"
+    return f"{value:.2g}" if abs(value) < 0.01 else f"{value:.4g}"
 
 
 def gate_name(result: GateResult) -> str:

@@ -165,7 +165,7 @@ def _verdicts(record: CallRecord) -> list[str]:
 
 def _citations(record: CallRecord) -> list[str]:
     cited = [
-        f"[{c['number']}] {c['document']} › {' › '.join(c['heading'])} "
+        f"[{c['number']}] {c['document']} > {' > '.join(c['heading'])} "
         f"(characters {c['start']} to {c['end']}) {c['url']}".rstrip()
         for c in record["citations"]
     ]

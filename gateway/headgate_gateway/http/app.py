@@ -52,6 +52,7 @@ class App:
         self._settings = settings
         self._on_failure = on_failure
         self._opening: asyncio.Task[Gateway] | None = None
+        self._warming: asyncio.Future[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One ASGI scope."""
@@ -120,10 +121,13 @@ class App:
                 return
 
     def _opened(self, task: asyncio.Task[Gateway]) -> None:
-        if not task.cancelled():
-            error = task.exception()
-            if isinstance(error, Exception):
-                self._on_failure(error)
+        if task.cancelled():
+            return
+        error = task.exception()
+        if isinstance(error, Exception):
+            self._on_failure(error)
+        elif error is None:
+            self._warming = asyncio.ensure_future(task.result().warm())
 
     async def _close(self) -> None:
         if self._opening is None:
@@ -131,6 +135,8 @@ class App:
         if not self._opening.done():
             self._opening.cancel()
             return
+        if self._warming is not None:
+            self._warming.cancel()
         gateway = self._open_gateway()
         if gateway is not None:
             await gateway.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import urlsplit
 
-from headgate_core.context import Peer
+from headgate_core.context import KEY_PREFIX, Peer
 from headgate_gateway.http.asgi import Scope, header
 
 _FORWARDING = (
@@ -23,14 +23,16 @@ _FORWARDING = (
 
 def peer_of(scope: Scope) -> Peer:
     """The key as sent, and why keyless use is out of the question (empty = it is not)."""
+    key = _key(scope)
+    return Peer(key, "" if key.startswith(KEY_PREFIX) else _not_local(scope))
+
+
+def _key(scope: Scope) -> str:
     authorization = header(scope, b"authorization")
     if authorization:
         word, _, rest = authorization.partition(" ")
-        return Peer(rest.strip() if word.lower() == "bearer" else authorization.strip())
-    key = header(scope, b"x-api-key") or header(scope, b"api-key")
-    if key:
-        return Peer(key)
-    return Peer(refused_because=_not_local(scope))
+        return rest.strip() if word.lower() == "bearer" else authorization.strip()
+    return header(scope, b"x-api-key") or header(scope, b"api-key")
 
 
 def _not_local(scope: Scope) -> str:

@@ -8,6 +8,7 @@ from headgate_core.records import (
     AttemptHead,
     AttemptLine,
     AttemptRecord,
+    BeginLine,
     CallHead,
     CallLine,
     CallRecord,
@@ -19,7 +20,7 @@ from headgate_core.types import Usage
 MESSAGE = "The process ended before the call did; its journal was found at a later start."
 
 
-def settle(group: Sequence[Sequence[JournalLine]]) -> list[JournalLine]:
+def settle(group: Sequence[Sequence[BeginLine | AttemptLine]]) -> list[JournalLine]:
     """The lines that are missing for one open call (or lone attempt), as ``OpenAttempts`` has it.
 
     An attempt without an outcome costs what was reserved for it, its worst case: the target may

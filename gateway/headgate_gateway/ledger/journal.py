@@ -52,7 +52,7 @@ class Journal:
         self._segment_bytes = segment_bytes
         self._rotate_at = segment_bytes
         self._lock = Lock()
-        self._open: OpenAttempts[bytes] = OpenAttempts()
+        self._open = OpenAttempts()
         self._torn = 0
         self._segments: deque[Segment] = deque()
         try:
@@ -74,7 +74,7 @@ class Journal:
             raise StoreError(f"A line for the journal is not plain JSON: {error}.") from error
         with self._lock:
             self._write(self._segments[-1], data)
-            self._open.follow(line, data)
+            self._open.follow(line)
             if self._segments[-1].size >= self._rotate_at:
                 self._rotate()
 
@@ -156,8 +156,8 @@ class Journal:
             return
         torn, self._torn = self._torn, 0
         try:
-            for data in self._open.lines():
-                self._write(new, data)
+            for line in self._open.lines():
+                self._write(new, orjson.dumps(line) + b"\n")
         except StoreError as error:
             log.warning("journal %s goes on over its length: %s", old.path, error)
             self._torn = torn

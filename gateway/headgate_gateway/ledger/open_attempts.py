@@ -3,60 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Generic, TypeVar
 
 from headgate_core.records import AttemptLine, BeginLine, CallLine, JournalLine
 
-Kept = TypeVar("Kept")
 
-
-class OpenAttempts(Generic[Kept]):
+class OpenAttempts:
     """Lines of attempts whose call has no line yet; as many as there are calls in flight.
 
     An attempt is under its call while that call's line is to come, else under its own id.
-    ``Kept`` is the form in which the lines are remembered.
     """
 
     def __init__(self) -> None:
-        self._begun: dict[str, dict[str, list[Kept]]] = {}
+        self._begun: dict[str, dict[str, list[BeginLine | AttemptLine]]] = {}
 
     def __len__(self) -> int:
         return len(self._begun)
 
-    def follow(self, line: JournalLine, kept: Kept) -> None:
+    def follow(self, line: JournalLine) -> None:
         """Take the next line of the journal into account."""
         if line["t"] == "begin":
-            self._begin(line, kept)
+            self._begin(line)
         elif line["t"] == "attempt":
-            self._settle(line, kept)
+            self._settle(line)
         elif line["t"] == "call":
             self._call(line)
 
-    def groups(self) -> Iterator[list[list[Kept]]]:
+    def groups(self) -> Iterator[list[list[BeginLine | AttemptLine]]]:
         """For each open call (or lone attempt) its attempts: begin line, settled line if any."""
         for attempts in self._begun.values():
             yield list(attempts.values())
 
-    def lines(self) -> Iterator[Kept]:
+    def lines(self) -> Iterator[BeginLine | AttemptLine]:
         """All lines that a reader must know to settle what is open."""
         for group in self.groups():
             for lines in group:
                 yield from lines
 
-    def _begin(self, line: BeginLine, kept: Kept) -> None:
+    def _begin(self, line: BeginLine) -> None:
         attempt_id = line["attempt"]["attempt_id"]
         key = line["call"]["call_id"] if line["call"] else attempt_id
-        self._begun.setdefault(key, {})[attempt_id] = [kept]
+        self._begun.setdefault(key, {})[attempt_id] = [line]
 
-    def _settle(self, line: AttemptLine, kept: Kept) -> None:
+    def _settle(self, line: AttemptLine) -> None:
         attempt_id = line["attempt"]["attempt_id"]
         self._begun.pop(attempt_id, None)
         lines = self._begun.get(line["attempt"]["call_id"], {}).get(attempt_id)
         if lines is not None:
-            lines[1:] = [kept]
+            lines[1:] = [line]
 
     def _call(self, line: CallLine) -> None:
         settled = {attempt["attempt_id"] for attempt in line["call"]["attempts"]}
         for attempt_id, lines in self._begun.pop(line["call"]["call_id"], {}).items():
-            if attempt_id not in settled and len(lines) == 1:
-                self._begun[attempt_id] = {attempt_id: lines}
+            begin = lines[0]
+            if attempt_id not in settled and len(lines) == 1 and begin["t"] == "begin":
+                # Its call is complete: from now on it stands alone.
+                self._begin({**begin, "call": None})

@@ -67,12 +67,12 @@ def _replay(paths: list[Path], store: Store, total: Recovered) -> None:
             if not segments.lock(fds[-1]):
                 return
         total.journals += 1
-        unsettled: OpenAttempts[JournalLine] = OpenAttempts()
+        unsettled = OpenAttempts()
         for fd in fds:
             for lines in _batches(fd, total):
                 total.rejected += deliver(store, lines, paths[0].parent)
                 for line in lines:
-                    unsettled.follow(line, line)
+                    unsettled.follow(line)
         _settle(unsettled, store, paths[0].parent, total)
         for path in paths:
             path.unlink()
@@ -91,9 +91,7 @@ def _batches(fd: int, total: Recovered) -> Iterator[list[JournalLine]]:
         total.torn += 1
 
 
-def _settle(
-    unsettled: OpenAttempts[JournalLine], store: Store, folder: Path, total: Recovered
-) -> None:
+def _settle(unsettled: OpenAttempts, store: Store, folder: Path, total: Recovered) -> None:
     for group in unsettled.groups():
         lines = settle(group)
         for line in lines:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,14 @@ class StateProcess:
     def __init__(self) -> None:
         self._window = SlidingWindow()
 
-    async def handle(self, op: str, args: dict[str, Any]) -> Any:
+    async def handle(self, op: str, args: Mapping[str, Any]) -> Any:
         """``take`` {name, per_minute} -> seconds to wait or None."""
         if op != "take":
             raise Internal(f"The state process does not know {op!r}.")
         return self._window.take_now(args["name"], args["per_minute"])
 
 
-def create(**_: Any) -> StateProcess:
+def create(_data_dir: Path, _args: Mapping[str, Any]) -> StateProcess:
     """Factory that the daemon launcher calls."""
     return StateProcess()
 

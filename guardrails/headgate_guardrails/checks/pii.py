@@ -28,7 +28,7 @@ class Pii:
 
     version: ClassVar[str] = "1"
     cost: ClassVar[int] = 0
-    window: ClassVar[int] = addresses.LONGEST_EMAIL + 2
+    window = addresses.LONGEST_EMAIL + 2
     context: ClassVar[int] = 64
 
     async def find(self, text: str, at: At) -> list[Span]:

@@ -24,7 +24,7 @@ class Secrets:
 
     version: ClassVar[str] = "1"
     cost: ClassVar[int] = 0
-    window: ClassVar[int] = tokens.PEM_LONGEST
+    window = tokens.PEM_LONGEST
     context: ClassVar[int] = named.CONTEXT
 
     async def find(self, text: str, at: At) -> list[Span]:

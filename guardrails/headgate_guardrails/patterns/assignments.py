@@ -60,7 +60,7 @@ def find(text: str) -> Iterator[Span]:
 def _value(text: str, name: re.Match[str]) -> Iterator[Span]:
     match = _VALUE.match(text, name.end())
     called = match is not None and text[match.end() : match.end() + 1] == "("
-    if match is None or called:
+    if match is None or called or match[0].endswith(".."):
         return
     value = match[0].rstrip(".!?:\\")
     if _is_secret(value):

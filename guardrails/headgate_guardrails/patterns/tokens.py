@@ -33,7 +33,7 @@ SHAPES: tuple[Shape, ...] = (
     _shape("headgate_key", "hg-", r"(?<!-)hg-[A-Za-z0-9_-]{20,200}"),
     _shape("anthropic_key", "sk-ant-", r"sk-ant-[a-z0-9]{3,12}-[A-Za-z0-9_-]{20,200}"),
     _shape("openai_key", "sk-", r"(?<!-)sk-(?!ant-)[A-Za-z0-9_-]{20,250}", 3.3),
-    _shape("aws_key", "A", r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}"),
+    _shape("aws_key", "A", r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}"),
     _shape("aws_key", "ABSK", r"ABSK[A-Za-z0-9+/]{109,269}={0,2}"),
     _shape("github_token", "gh", r"gh[pousr]_[A-Za-z0-9]{36,255}"),
     _shape("github_token", "github_pat_", r"github_pat_[A-Za-z0-9_]{22,255}"),
@@ -55,7 +55,7 @@ SHAPES: tuple[Shape, ...] = (
     _shape("npm_token", "npm_", r"npm_[A-Za-z0-9]{36}"),
     _shape("pypi_token", "pypi-", r"pypi-AgEIcHlwaS5vcmc[A-Za-z0-9_-]{50,1000}"),
     _shape("huggingface_token", "hf_", r"hf_(?=[A-Za-z]*[a-z])(?=[A-Za-z]*[A-Z])[A-Za-z0-9]{34}"),
-    _shape("azure_secret", "Q~", r"[A-Za-z0-9_~.]{3}\dQ~[A-Za-z0-9_~.-]{31,34}"),
+    _shape("azure_secret", "Q~", r"(?<![~.,-])[A-Za-z0-9_~.]{3}\dQ~[A-Za-z0-9_~.-]{31,34}"),
     _shape("vault_token", "hv", r"hv[sb]\.[A-Za-z0-9_-]{24,300}"),
     _shape(
         "vault_token",

@@ -23,7 +23,7 @@ def collections(
         found = [(c, Catalogue(store, c.name).counts()) for c in settings.collections]
     finally:
         store.close()
-    rows = [
+    rows: list[dict[str, str | int]] = [
         {
             "name": collection.name,
             "documents": counts.documents,
@@ -36,11 +36,17 @@ def collections(
     typer.echo(json.dumps(rows) if as_json else _table(rows))
 
 
+def _cell(value: str) -> str:
+    """A fingerprint ``name@digest`` by its first twelve digits; nothing as what it means."""
+    name, mark, digest = value.partition("@")
+    return f"{name}{mark}{digest[:12]}" or "not ingested yet"
+
+
 def _table(rows: list[dict[str, str | int]]) -> str:
     if not rows:
         return "No collections. Add one under `collections` in gateway.yaml."
     names = ("name", "documents", "chunks", "embedder", "version")
-    lines = [names, *(tuple(str(row[n]) or "not ingested yet" for n in names) for row in rows)]
+    lines = [names, *(tuple(_cell(str(row[n])) for n in names) for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(names))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

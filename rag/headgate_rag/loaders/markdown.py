@@ -78,5 +78,7 @@ def _plain_value(value: Any) -> Any:
 def _groups(value: Any, path: str) -> list[str]:
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list) or not all(isinstance(n, str) and n for n in names):
-        raise UnreadableDocument(path, "its `groups` must be a list of names, like [sales, support].")
+        raise UnreadableDocument(
+            path, "its `groups` must be a list of names, like [sales, support]."
+        )
     return names

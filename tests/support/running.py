@@ -1,0 +1,135 @@
+"""Real ``headgate`` processes for tests: one command, or a server until the block ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HEADGATE = [sys.executable, "-m", "headgate_gateway"]
+"""The command line with this very interpreter."""
+
+START_S = 60.0
+
+
+def run(
+    *arguments: str, cwd: Path | None = None, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run one command to its end; output as text."""
+    return subprocess.run(
+        [*HEADGATE, *arguments],
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+
+
+def free_port() -> int:
+    """A port that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Server:
+    """A running gateway."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+
+    @property
+    def url(self) -> str:
+        """Base URL without a path."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def kill(self) -> None:
+        """SIGKILL to the whole group: nothing gets a chance to tidy up."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(30)
+
+    def get(self, path: str, headers: dict[str, str] | None = None) -> tuple[int, Any]:
+        """Status and JSON body of a GET."""
+        return _fetch(urllib.request.Request(self.url + path, headers=headers or {}))
+
+    def post(self, path: str, body: Any, headers: dict[str, str] | None = None) -> tuple[int, Any]:
+        """Status and JSON body of a POST."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        merged = {"Content-Type": "application/json", **(headers or {})}
+        return _fetch(urllib.request.Request(self.url + path, data=data, headers=merged))
+
+    def chat(self, model: str, text: str, **members: Any) -> tuple[int, Any]:
+        """One chat call with one user message."""
+        messages = [{"role": "user", "content": text}]
+        return self.post("/v1/chat/completions", {"model": model, "messages": messages, **members})
+
+
+def _fetch(request: urllib.request.Request) -> tuple[int, Any]:
+    try:
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return response.status, json.loads(response.read() or b"null")
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.loads(error.read() or b"null")
+
+
+@contextmanager
+def serving(
+    config: Path, arguments: Sequence[str] = (), env: dict[str, str] | None = None
+) -> Iterator[Server]:
+    """A gateway that is ready; ended with SIGTERM when the block is left."""
+    port = free_port()
+    log = config.parent / f"server-{port}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*HEADGATE, "serve", "--config", str(config), "--port", str(port), *arguments],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(env or {})},
+            start_new_session=True,
+        )
+    server = Server(process, port, log)
+    try:
+        _wait_ready(server)
+        yield server
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                server.kill()
+
+
+def _wait_ready(server: Server) -> None:
+    deadline = threading.Event()
+    timer = threading.Timer(START_S, deadline.set)
+    timer.start()
+    try:
+        while not deadline.wait(0.05):
+            if server.process.poll() is not None:
+                break
+            try:
+                if server.get("/ready")[0] == 200:
+                    return
+            except OSError:
+                continue
+    finally:
+        timer.cancel()
+    raise AssertionError(f"the server did not become ready:\n{server.log.read_text()}")
