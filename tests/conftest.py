@@ -1,4 +1,4 @@
-"""What every test runs under: no connection but loopback, and nothing of the machine's own state."""
+"""What every test runs under: no connection but loopback, no setting of who runs it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shape of the code: budgets that no linter checks. An exception is a line here, with a name."""
+"""The shape of the code: budgets that no linter checks. An exception is a line here."""
 
 from __future__ import annotations
 

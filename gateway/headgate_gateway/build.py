@@ -75,7 +75,7 @@ class Gateway:
         store = await asyncio.to_thread(Store.open, settings.store.url)
         try:
             await asyncio.to_thread(recover, settings.data_dir, store)
-            gateway = cls(settings, store, source)
+            gateway = await asyncio.to_thread(cls, settings, store, source)
             await gateway._start()
         except BaseException:
             store.close()

@@ -197,3 +197,18 @@ def test_the_configuration_is_looked_for_in_order(
     monkeypatch.setenv("HEADGATE_CONFIG", "nowhere.yaml")
     with pytest.raises(ConfigurationError, match="HEADGATE_CONFIG names"):
         find_config(None)
+
+
+def test_a_short_form_is_the_source_of_what_it_says_and_of_nothing_else(tmp_path: Path) -> None:
+    text = GOOD + "defaults: {scores: [cost]}\n"
+    file = write(tmp_path, text.replace("targets:", "fallbacks: [big]\n    targets:"))
+    file.write_text(
+        file.read_text(encoding="utf-8").replace(
+            "defaults:", "  - {name: big, targets: [{provider: here, model: n}]}\ndefaults:"
+        ),
+        encoding="utf-8",
+    )
+    lines = {line.path: line.source for line in explain(load_settings(file))}
+    assert lines["defaults.scores[0].metric"] == f"{file}:8"
+    assert lines["defaults.scores[0].max"] == "default"
+    assert lines["pools[0].fallbacks.error[0]"] == f"{file}:5"

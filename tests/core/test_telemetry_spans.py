@@ -133,7 +133,7 @@ def test_standard_providers_are_named_as_the_convention_does() -> None:
     found = [s["attributes"].get("gen_ai.provider.name") for s in spans(everything(), NAMES)]
     assert found[-3:] == ["openai", "anthropic", "openai"]
     own = call()
-    own["attempts"][0].update(provider="gpu", model="qwen3-8b")
+    own["attempts"] = [attempt(own["call_id"], provider="gpu", model="qwen3-8b")]
     assert spans(own, NAMES)[-1]["attributes"]["gen_ai.provider.name"] == "gpu"
 
 

@@ -238,3 +238,13 @@ def test_a_template_cannot_reach_into_python() -> None:
     )
     error = refused(lambda: sly.render({}, [], [user("q")]))
     assert "'p' cannot be filled" in error.message
+
+
+def test_lines_stand_as_they_are_written_and_tag_lines_leave_none_behind() -> None:
+    body = (
+        "=== system ===\nA{% if tone == 'friendly' %} b{% endif %}\n  {% for t in topics %}\n"
+        "- {{ t }}\n  {% endfor %}\n{# a note #}\n\nZ {{ product }}{{ count }}{{ polite }}\n"
+        "{% raw %}\n{% if %}\n{% endraw %}\nend\n=== user ===\n{{ question }}\n"
+    )
+    made = prompt(body).render({}, [], [user("q")]).messages[0]["content"]
+    assert made == "A b\n- a\n- b\n\nZ our products2.5yes\n\n{% if %}\n\nend"

@@ -1,15 +1,13 @@
-"""The index process without a process: requests go straight to its handler, through the wire form."""
+"""The index process without a process: requests go straight to its handler."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from headgate_core.daemon.wire import frame
 from headgate_rag.process.handler import IndexProcess, create
 
 
@@ -31,14 +29,8 @@ class InProcessDaemon:
         if len(self.asked) == self.fail_at:
             raise ConnectionResetError("killed")
         self._handler = self._handler or create(self._data_dir, {})
-        message = orjson.loads(frame({"args": dict(args)})[4:])
-        return await self._handler.handle(op, message["args"])
+        return await self._handler.handle(op, orjson.loads(orjson.dumps(dict(args))))
 
     async def close(self) -> None:
         if self._handler is not None:
             await self._handler.close()
-
-
-def run(coroutine: Any) -> Any:
-    """Run to the end in a loop of its own."""
-    return asyncio.run(coroutine)

@@ -103,7 +103,7 @@ def fails(status: int, message: str = "broken", headers: dict[str, str] | None =
 
 @dataclass
 class Upstream:
-    """A running fake. ``answers`` are used in turn; the last one stays. ``seen`` holds the bodies."""
+    """A running fake: ``answers`` in turn, the last one stays; ``seen`` holds the bodies."""
 
     answers: list[Answer]
     url: str = ""

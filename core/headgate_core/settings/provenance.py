@@ -27,7 +27,7 @@ def effective(settings: BaseModel) -> Any:
 def explain(settings: BaseModel, document: Document) -> list[Explained]:
     """Every effective value with its source, secrets by their reference alone."""
     return [
-        Explained(dotted(trail), _shown(trail, value, document), _source(trail, document))
+        Explained(dotted(trail), _shown(trail, value, document), _source(trail, value, document))
         for trail, value in leaves(effective(settings))
     ]
 
@@ -54,7 +54,7 @@ def _hidden(trail: Trail, value: Any) -> bool:
     return is_secret(trail) or (isinstance(value, str) and "://" in value and "@" in value)
 
 
-def _source(trail: Trail, document: Document) -> str:
+def _source(trail: Trail, value: Any, document: Document) -> str:
     reference = document.reference(trail)
     if reference is not None:
         return reference
@@ -63,6 +63,6 @@ def _source(trail: Trail, document: Document) -> str:
     for end in range(len(trail) - 1, 0, -1):
         if trail[:end] in document.places:
             written = at(document.data, trail[:end])
-            short_form = not isinstance(written, dict)
+            short_form = isinstance(written, list) or written == value
             return str(document.places[trail[:end]]) if short_form else "default"
     return "default"

@@ -18,6 +18,7 @@ from headgate_core.settings.members import known, model_of
 
 FILES = {
     "gateway": "headgate_core.settings.gateway:GatewaySettings",
+    "policy": "headgate_guardrails.policy:PolicySettings",
     "prompt": "headgate_gateway.prompts.front_matter:PromptSettings",
     "suite": "headgate_evals.suite:SuiteSettings",
 }
@@ -33,9 +34,9 @@ def schema(model: type[BaseModel]) -> dict[str, Any]:
     definitions = made.pop("$defs", {})
     owners = {owner.__name__: owner for owner in _models(model)}
     for name, definition in definitions.items():
-        _open(definition, definitions)
+        _open(definition)
         definitions[name] = _with_short_form(owners.get(name), definition)
-    _open(made, definitions)
+    _open(made)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **made,
@@ -77,7 +78,7 @@ def _models(model: type[BaseModel]) -> set[type[BaseModel]]:
     return found
 
 
-def _open(definition: dict[str, Any], definitions: dict[str, Any]) -> None:
+def _open(definition: dict[str, Any]) -> None:
     """Let every member that is not text already be a reference as well."""
     members = definition.get("properties", {})
     for name, member in members.items():

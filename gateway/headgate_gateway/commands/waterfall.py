@@ -9,13 +9,13 @@ from typing import NamedTuple
 from rich import box
 from rich.console import RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from headgate_core.money import usd_text
 from headgate_core.records import AttemptRecord, CallRecord, ScoreRecord, UsageRecord
+from headgate_gateway.commands.tables import plain
 
 BAR_LEAST = 16
-BESIDE_BAR = 72
+BESIDE_BAR = 64
 """Columns that the names and numbers beside the bars take."""
 
 
@@ -35,8 +35,7 @@ def render(
     """The parts of the picture from top to bottom, for a terminal ``width`` columns wide."""
     yield _head(record)
     yield _waterfall(record, max(BAR_LEAST, min(60, width - BESIDE_BAR)))
-    for attempt in record["attempts"]:
-        yield _prices(attempt)
+    yield from _section("Attempts", [_attempt(attempt) for attempt in record["attempts"]])
     yield from _section("Verdicts", _verdicts(record))
     yield from _section("Citations", _citations(record))
     yield from _section("Scores", [_score(score) for score in scores])
@@ -50,6 +49,12 @@ def money(cost_pico: int, unpriced: bool) -> str:
     if not unpriced:
         return usd_text(cost_pico)
     return f"{usd_text(cost_pico)} + unpriced" if cost_pico else "unpriced"
+
+
+def usd(cost_pico: int, unpriced: bool) -> str:
+    """The same with its unit."""
+    shown = money(cost_pico, unpriced)
+    return shown if shown == "unpriced" else f"{shown} USD"
 
 
 def bars(record: CallRecord) -> list[Bar]:
@@ -82,14 +87,14 @@ def _head(record: CallRecord) -> RenderableType:
         "key": f"{record['key_name'] or record['key_id']} (team {record['team']}, "
         f"tenant {record['tenant']})",
         "tokens": _tokens(record["usage"]),
-        "cost": f"{money(record['cost_pico'], record['unpriced'])} USD",
+        "cost": usd(record["cost_pico"], record["unpriced"]),
         "took": f"{record['duration_ms']:.1f} ms"
         + (f", first token after {first:.1f} ms" if first is not None else ""),
     }
     table = Table.grid(padding=(0, 2))
     for name, value in facts.items():
         if value:
-            table.add_row(Text(name, "dim"), Text(value))
+            table.add_row(plain(name, "dim"), plain(value))
     return table
 
 
@@ -104,11 +109,11 @@ def _waterfall(record: CallRecord, columns: int) -> RenderableType:
     table.add_column("")
     for bar in lines:
         table.add_row(
-            Text(bar.name),
+            plain(bar.name),
             f"{bar.start_ms:.2f}",
             f"{bar.ms:.2f}",
-            Text(_drawn(bar, total, columns), "red" if bar.failed else "cyan"),
-            Text(bar.note),
+            plain(_drawn(bar, total, columns), "red" if bar.failed else "cyan"),
+            plain(bar.note),
         )
     return table
 
@@ -122,34 +127,29 @@ def _drawn(bar: Bar, total: float, columns: int) -> str:
 
 
 def _attempt_bar(attempt: AttemptRecord) -> Bar:
-    notes = [attempt["why"], attempt["outcome"]]
-    if attempt["usage"]:
-        notes.append(_tokens(attempt["usage"]))
-    notes.append(f"{money(attempt['cost_pico'] or 0, attempt['cost_pico'] is None)} USD")
-    if attempt["error"]:
-        notes.append(attempt["error"])
-    if attempt["purpose"] not in ("serve", "retry", "hedge"):
-        notes.insert(0, attempt["purpose"])
     return Bar(
-        f"  └ {attempt['provider']}/{attempt['model']}",
+        f"  └ {attempt['n']} {attempt['provider']}/{attempt['model']}",
         attempt["start_ms"],
         attempt["duration_ms"],
-        ", ".join(notes),
+        attempt["outcome"],
         attempt["outcome"] not in ("ok", "cancelled"),
     )
 
 
-def _prices(attempt: AttemptRecord) -> RenderableType:
-    if not attempt["price"]:
-        return Text("")
-    return Text(f"price of attempt {attempt['n']}: {attempt['price']}", "dim")
+def _attempt(attempt: AttemptRecord) -> str:
+    facts = [attempt["purpose"], attempt["why"], attempt["outcome"]]
+    if attempt["usage"]:
+        facts.append(_tokens(attempt["usage"]))
+    facts.append(usd(attempt["cost_pico"] or 0, attempt["cost_pico"] is None))
+    lines = [f"{attempt['n']} {attempt['provider']}/{attempt['model']}: {', '.join(facts)}"]
+    return "\n      ".join(lines + [attempt[name] for name in ("error", "price") if attempt[name]])
 
 
 def _section(title: str, lines: Sequence[str]) -> Iterator[RenderableType]:
     if lines:
-        yield Text(f"\n{title}", "bold")
+        yield plain(f"\n{title}", "bold")
         for line in lines:
-            yield Text(f"  {line}")
+            yield plain(f"  {line}")
 
 
 def _verdicts(record: CallRecord) -> list[str]:

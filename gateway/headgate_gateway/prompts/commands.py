@@ -44,8 +44,9 @@ def list_prompts(config: Config = None, as_json: AsJson = False) -> None:
     for row in rows:
         labels = "".join(f"  @{label} {version}" for label, version in row["labels"].items())
         typer.echo(f"{row['name']}  @file {row['file']}{labels}")
-        if row["description"]:
-            typer.echo(f"    {row['description']}")
+        if row["description"] or row["owner"]:
+            owner = f" ({row['owner']})" if row["owner"] else ""
+            typer.echo(f"    {row['description']}{owner}")
 
 
 @prompts.command()

@@ -12,6 +12,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from headgate_core.errors import Problem
 from headgate_core.plugins import unknown
 from headgate_gateway.prompts.layout import ROLE_LINE, Block
+from headgate_gateway.prompts.lines import tidy
 
 Finder = Callable[[str], str | None]
 """The text of a partial by its name relative to the prompts folder; None when there is none."""
@@ -31,14 +32,13 @@ class _Compiler:
         self.path = path
         self.find = find
         self.partials: dict[str, str] = {}
+        self._tidied: dict[str, str] = {}
         self.problems: list[Problem] = []
         self.names: dict[str, Problem] = {}
         self.environment = ImmutableSandboxedEnvironment(
-            loader=DictLoader(self.partials),
+            loader=DictLoader(self._tidied),
             undefined=StrictUndefined,
             autoescape=False,
-            trim_blocks=True,
-            lstrip_blocks=True,
             keep_trailing_newline=True,
             finalize=written,
         )
@@ -47,7 +47,7 @@ class _Compiler:
         """Compile one block; faults are noted."""
         if block.role == "history" or not self._look(block.text, self.path, block.line - 1):
             return None
-        return self.environment.from_string(block.text)
+        return self.environment.from_string(tidy(block.text))
 
     def _look(self, text: str, path: Path, offset: int) -> bool:
         """Parse ``text``, note faults and variables, and gather its partials."""
@@ -80,6 +80,7 @@ class _Compiler:
             )
             return False
         self.partials[name] = text
+        self._tidied[name] = tidy(text.rstrip("\n"))
         path = self.path.parent / name
         for number, line in enumerate(text.splitlines(), 1):
             if ROLE_LINE.match(line):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple
 
 from headgate_core.types import At, Span
 from headgate_guardrails.patterns.normalise import Normal, normalise, unfold
-from headgate_guardrails.patterns.phrase import Phrase
 from headgate_guardrails.patterns.phrases import PHRASES
 
 ENOUGH = {"low": 1.0, "medium": 1.0, "high": 0.7}
@@ -50,21 +50,20 @@ class Injection:
         return [Span(start, end, PHRASES[heaviest].family, min(1.0, score / 2))]
 
     def _hits(self, text: str, at: At) -> Iterator[_Hit]:
+        phrases = [(n, p) for n, p in enumerate(PHRASES) if at in _FETCHED or not p.documents]
         plain = normalise(text)
-        yield from _search(plain, at, loose=False)
+        for number, phrase in phrases:
+            if any(hint in plain.text for hint in phrase.hints):
+                yield from _search(plain, phrase.strict, number)
         unfolded = unfold(plain)
-        if unfolded is not None:
-            yield from _search(unfolded, at, loose=True)
+        if unfolded is None:
+            return
+        tight = unfolded.text.replace(" ", "")
+        for number, phrase in phrases:
+            if any(hint in tight for hint in phrase.tight_hints):
+                yield from _search(unfolded, phrase.loose, number)
 
 
-def _search(normal: Normal, at: At, loose: bool) -> Iterator[_Hit]:
-    for number, phrase in _applicable(at):
-        pattern = phrase.loose if loose else phrase.strict
-        for match in pattern.finditer(normal.text):
-            if match.end() > match.start():
-                yield _Hit(*normal.original(match.start(), match.end()), number)
-
-
-def _applicable(at: At) -> Iterable[tuple[int, Phrase]]:
-    fetched = at in _FETCHED
-    return ((n, phrase) for n, phrase in enumerate(PHRASES) if fetched or not phrase.documents)
+def _search(normal: Normal, pattern: re.Pattern[str], number: int) -> Iterator[_Hit]:
+    for match in pattern.finditer(normal.text):
+        yield _Hit(*normal.original(match.start(), match.end()), number)

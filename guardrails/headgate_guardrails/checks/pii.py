@@ -14,6 +14,8 @@ _OPEN_NUMBER = re.compile(
     r"(?<!\w)(?:(?:[+(]{0,2}\d[\d()./+-]*|(?:x|ext\.?|extension|Durchwahl)|-)[ ]{1,2})+\S*\Z"
 )
 _OPEN_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){0,30}[ -]?\Z")
+_NUMBER = re.compile(r"\d(?:[ ./()-]{0,3}\d){5}")
+"""Every card, phone and social security number holds six digits that stand close together."""
 _OPEN_WORD = re.compile(r"\S*\Z")
 
 
@@ -41,14 +43,18 @@ class Pii:
             yield from addresses.emails(text)
         if "iban" in types:
             yield from ibans.find(text)
+        if "ip_address" in types:
+            yield from addresses.ips(text)
+        if _NUMBER.search(text):
+            yield from self._numbers(text, types)
+
+    def _numbers(self, text: str, types: set[str]) -> Iterator[Span]:
         if "credit_card" in types:
             yield from cards.find(text)
         if "us_ssn" in types:
             yield from addresses.us_ssns(text)
         if "phone" in types:
             yield from phones.find(text, frozenset(self.locales))
-        if "ip_address" in types:
-            yield from addresses.ips(text)
 
     def open_from(self, text: str) -> int:
         """Where the last word, or the row of number groups that it may continue, begins.

@@ -32,6 +32,7 @@ LENGTHS: dict[str, int] = {
 LONGEST = 45
 """Characters: 33 with a space after every fourth, and a look behind the last."""
 
+_CHECK_DIGITS = re.compile(r"\d\d")
 _START = re.compile(r"(?<![A-Za-z0-9])([A-Za-z]{2})\d{2}[ -]?[A-Za-z0-9]")
 
 
@@ -43,7 +44,7 @@ def valid(iban: str) -> bool:
 
 def find(text: str) -> Iterator[Span]:
     """IBANs in one piece or in groups parted by single spaces or hyphens."""
-    for match in _START.finditer(text):
+    for match in _START.finditer(text) if _CHECK_DIGITS.search(text) else ():
         length = LENGTHS.get(match[1].upper(), 0)
         end = _end(text, match.start(), length) if length else None
         if end is not None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,9 +17,11 @@ _LOOKALIKES = str.maketrans(
     "aeopcyxijsdhlkoapvtiu'''''\"\"\"---",
 )
 """Cyrillic letters, Greek letters, quotation marks and dashes, each with what it looks like."""
-_LEET = str.maketrans("013457@$!|", "oieastasil")
-_LEET_WORD = re.compile(r"[\w@$!|]+")
+_LETTER_OF = str.maketrans("013457@$!|", "oieastasil")
+_LEET = re.compile(r"[a-z][013457@$]|[013457@$][a-z]|[a-z][!|][a-z]")
+_MIXED_WORD = re.compile(r"(?=[013457@$!|]*[a-z])(?=[a-z]*[013457@$!|])[a-z013457@$!|]+")
 _SPACED = re.compile(r"(?<!\w)(?:\w[ ._*-]){3,}\w(?!\w)")
+_RUN = re.compile(r"(?P<plain>[!-_a-~]+)|(?P<blank>\s+)|(?P<other>.)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Normal:
 
 @lru_cache(maxsize=4096)
 def _seen(char: str) -> str:
-    """What a reader sees of one character; empty for what cannot be seen."""
+    """What a reader sees of one character or of blanks; empty for what cannot be seen."""
     if char.isspace():
         return " "
     if unicodedata.category(char) in ("Cf", "Mn", "Me", "Cc", "Co"):
@@ -49,32 +50,38 @@ def normalise(text: str) -> Normal:
     """Compatibility forms and case folded, hidden characters removed, blanks single."""
     out: list[str] = []
     origin: list[int] = []
-    for place, char in enumerate(text):
-        seen = _seen(char)
-        if seen == " " and out and out[-1] == " ":
+    blank = False
+    for match in _RUN.finditer(text):
+        start, end = match.span()
+        if match.lastgroup == "plain":
+            out.append(match[0].lower())
+            origin.extend(range(start, end))
+            blank = False
             continue
-        out.extend(seen)
-        origin.extend([place] * len(seen))
+        seen = _seen(match[0])
+        if seen and not (blank and seen == " "):
+            out.append(seen)
+            origin.extend([start] * len(seen))
+            blank = seen == " "
     return Normal("".join(out), tuple(origin))
 
 
 def unfold(normal: Normal) -> Normal | None:
     """With digits for letters and s p a c e d letters undone; None where there are none."""
-    text = _LEET_WORD.sub(_unleet, normal.text)
-    keep = set(range(len(text)))
-    for match in _SPACED.finditer(text):
-        keep -= set(range(match.start() + 1, match.end(), 2))
-    if text == normal.text and len(keep) == len(text):
+    leet = _LEET.search(normal.text) is not None
+    if not leet and _SPACED.search(normal.text) is None:
         return None
-    return _picked(text, normal.origin, sorted(keep))
-
-
-def _picked(text: str, origin: tuple[int, ...], keep: Iterable[int]) -> Normal:
-    places = list(keep)
-    return Normal("".join(text[i] for i in places), tuple(origin[i] for i in places))
+    text = _MIXED_WORD.sub(_unleet, normal.text) if leet else normal.text
+    pieces: list[str] = []
+    origin: list[int] = []
+    at = 0
+    for match in _SPACED.finditer(text):
+        letters = range(match.start(), match.end(), 2)
+        pieces += [text[at : match.start()], match[0][::2]]
+        origin += [*normal.origin[at : match.start()], *(normal.origin[i] for i in letters)]
+        at = match.end()
+    return Normal("".join([*pieces, text[at:]]), (*origin, *normal.origin[at:]))
 
 
 def _unleet(match: re.Match[str]) -> str:
-    word = match[0]
-    letters = sum(char.isalpha() for char in word)
-    return word.translate(_LEET) if 0 < letters < len(word) else word
+    return match[0].translate(_LETTER_OF)

@@ -11,17 +11,31 @@ from typing import NamedTuple
 
 
 class Phrase(NamedTuple):
-    """One pattern: ``family`` names what it aims at, ``loose`` matches without blanks as well."""
+    """One pattern: ``family`` names what it aims at, ``loose`` matches without blanks as well.
+
+    Every match holds one of ``hints``; looking for those first is what keeps the check fast.
+    ``documents``: only for fetched texts, where nobody has a reason to speak to the assistant.
+    """
 
     family: str
     weight: float
+    hints: tuple[str, ...]
     strict: re.Pattern[str]
+    tight_hints: tuple[str, ...]
     loose: re.Pattern[str]
     documents: bool
-    """Only for texts that were fetched: there nobody has a reason to speak to the assistant."""
 
 
-def phrase(family: str, weight: float, pattern: str, documents: bool = False) -> Phrase:
-    """A phrase from one pattern; its blanks may be missing in the loose form."""
-    loose = re.compile(re.sub(r" (?![?*{])", " ?", pattern))
-    return Phrase(family, weight, re.compile(pattern), loose, documents)
+def phrase(
+    family: str, weight: float, hints: str, pattern: str, *, documents: bool = False
+) -> Phrase:
+    """A phrase from one pattern and its hints, parted by semicolons."""
+    return Phrase(
+        family,
+        weight,
+        tuple(hints.split(";")),
+        re.compile(pattern),
+        tuple(hints.replace(" ", "").split(";")),
+        re.compile(re.sub(r" (?![?*{])", " ?", pattern)),
+        documents,
+    )

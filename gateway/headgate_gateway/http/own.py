@@ -1,4 +1,4 @@
-"""The small endpoints: models, one's own calls, health."""
+"""What a key may read: the models it may use, its own calls."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ import time
 from typing import TYPE_CHECKING
 
 from headgate_core.context import Context
-from headgate_core.errors import HeadgateError, NotFound
+from headgate_core.errors import NotFound
 from headgate_core.money import usd_text
 from headgate_core.store.calls import get_call
 from headgate_core.types import Json, Principal
-from headgate_gateway.http.asgi import Scope, Send, respond, respond_json
-from headgate_gateway.http.envelope import error_bytes, error_headers
+from headgate_gateway.http.asgi import Scope, Send, respond_json
 from headgate_gateway.http.peer import peer_of
 from headgate_gateway.stages.admit import may_use
 from headgate_gateway.stages.authenticate import Authenticate
@@ -54,21 +53,3 @@ async def own_call(gateway: Gateway, scope: Scope, send: Send, call_id: str) -> 
         for s in scores
     ]
     await respond_json(send, 200, shown)
-
-
-async def health(send: Send) -> None:
-    """``GET /health``: the process lives."""
-    await respond_json(send, 200, {"status": "ok"})
-
-
-async def ready(gateway: Gateway | None, send: Send) -> None:
-    """``GET /ready``: configuration, schema and store are in order. No provider is a reason."""
-    if gateway is None:
-        await respond_json(send, 503, {"status": "starting"}, {"retry-after": "1"})
-        return
-    try:
-        await asyncio.to_thread(gateway.store.ping)
-    except HeadgateError as error:
-        await respond(send, 503, error_bytes(error), error_headers(error))
-        return
-    await respond_json(send, 200, {"status": "ready", "config": gateway.settings.hash})

@@ -1,0 +1,75 @@
+"""The table of endpoints: nothing stands between it and the server."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from headgate_core.errors import NotFound, RequestError
+from headgate_core.settings.gateway import GatewaySettings
+from headgate_gateway.build import Gateway
+from headgate_gateway.http import own
+from headgate_gateway.http.asgi import Receive, Scope, Send
+from headgate_gateway.http.chat import chat_completions
+
+UNSERVED = (
+    "/v1/completions",
+    "/v1/embeddings",
+    "/v1/responses",
+    "/v1/messages",
+    "/v1/rerank",
+    "/v1/moderations",
+    "/v1/files",
+    "/v1/vector_stores",
+    "/v1/audio",
+    "/v1/images",
+    "/v1/batches",
+)
+"""Paths of the OpenAI wire that answer in the envelope that they are not served."""
+
+
+class MethodNotAllowed(RequestError):
+    """The path is served, but not for this method."""
+
+    status = 405
+    code = "method_not_allowed"
+
+
+class Endpoints:
+    """The endpoints of an open gateway."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+
+    @classmethod
+    async def open(cls, settings: GatewaySettings) -> Endpoints:
+        """Open the gateway behind them. Raises ``ConfigurationError`` or ``StoreError``."""
+        return cls(await Gateway.open(settings))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request. Raises ``HeadgateError``."""
+        path: str = scope["path"]
+        if path == "/v1/chat/completions":
+            _only(scope, "POST")
+            await chat_completions(self.gateway, scope, receive, send)
+            return
+        await self._reading(path, scope)(send)
+
+    def _reading(self, path: str, scope: Scope) -> Callable[[Send], Awaitable[None]]:
+        gateway = self.gateway
+        if path == "/v1/models":
+            _only(scope, "GET")
+            return lambda send: own.models(gateway, scope, send)
+        if path.startswith("/v1/calls/"):
+            _only(scope, "GET")
+            call_id = path.removeprefix("/v1/calls/")
+            return lambda send: own.own_call(gateway, scope, send, call_id)
+        if path.startswith(UNSERVED):
+            raise NotFound(
+                f"{path} is not served by this version of Headgate.", code="endpoint_not_served"
+            )
+        raise NotFound(f"There is no {path} here.", code="unknown_path")
+
+
+def _only(scope: Scope, method: str) -> None:
+    if scope["method"] != method:
+        raise MethodNotAllowed(f"{scope['path']} takes {method}, not {scope['method']}.")

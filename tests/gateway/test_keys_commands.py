@@ -1,0 +1,97 @@
+"""``headgate keys``: the key on standard output, all else elsewhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from headgate_core.errors import NotFound
+from headgate_core.store import Store
+from headgate_gateway.commands import keys
+from headgate_gateway.keys import find
+
+CONFIG = """
+store: {url: "sqlite:///headgate.db"}
+providers: [{name: here, use: echo}]
+pools: [{name: small, targets: [{provider: here, model: echo}]}]
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(CONFIG)
+    return path
+
+
+def run(config: Path, *arguments: str) -> tuple[str, str]:
+    app = typer.Typer()
+    keys.register(app)
+    app.callback()(lambda: None)
+    result = CliRunner().invoke(
+        app, ["keys", *arguments, "--config", str(config)], catch_exceptions=False
+    )
+    if isinstance(result.exception, Exception):
+        raise result.exception
+    return result.stdout, result.stderr
+
+
+def test_create_prints_the_key_alone_on_standard_output_and_it_works(config: Path) -> None:
+    out, err = run(
+        config, "create", "--name", "app", "--team", "care", "--group", "a", "--group", "b"
+    )
+    plain = out.rstrip("\n")
+    store = Store.open(f"sqlite:///{config.parent / 'headgate.db'}")
+    who = find(store, plain)
+    store.close()
+    assert who is not None
+    assert (who.name, who.team, who.tenant, who.groups) == ("app", "care", "default", ("a", "b"))
+    assert plain not in err and f"headgate keys revoke {who.key_id}" in err
+
+
+def test_a_program_gets_one_document(config: Path) -> None:
+    out, _ = run(
+        config,
+        *("create", "--name", "app", "--model", "docs", "--requests-per-minute", "9"),
+        *("--expires", "2020-01-01", "--json"),
+    )
+    made = json.loads(out)
+    assert made["key"].startswith("hg-")
+    (listed,) = json.loads(run(config, "list", "--json")[0])
+    assert "key" not in listed and "hash" not in listed
+    assert listed == {name: value for name, value in made.items() if name != "key"}
+    assert (listed["models"], listed["requests_per_minute"]) == (["docs"], 9)
+    assert (listed["state"], listed["expires"]) == ("expired", "2020-01-01T00:00:00+00:00")
+
+
+def test_a_list_shows_state_and_hint_and_never_a_key(config: Path) -> None:
+    plain = run(config, "create", "--name", "app")[0].strip()
+    shown, _ = run(config, "list")
+    assert plain not in shown
+    assert plain[-4:] in shown and "valid" in shown and "all routes" in shown
+
+
+def test_revoke_takes_a_unique_beginning_of_the_id(config: Path) -> None:
+    key_id = json.loads(run(config, "create", "--name", "app", "--json")[0])["key_id"]
+    run(config, "revoke", key_id[:30])
+    assert json.loads(run(config, "list", "--json")[0])[0]["state"] == "revoked"
+    with pytest.raises(NotFound) as raised:
+        run(config, "revoke", "nothing")
+    assert raised.value.exit_code == 1
+
+
+def test_no_keys_yet_says_how_to_make_one(config: Path) -> None:
+    out, err = run(config, "list")
+    assert out == "" and "headgate keys create" in err
+
+
+def test_a_limit_below_one_is_a_usage_error(config: Path) -> None:
+    app = typer.Typer()
+    keys.register(app)
+    arguments = ["keys", "create", "--name", "x", "--requests-per-minute", "0"]
+    assert CliRunner().invoke(app, arguments).exit_code == click.UsageError.exit_code

@@ -1,0 +1,1 @@
+"""A package of somebody else: one file for each thing it adds to Headgate."""
