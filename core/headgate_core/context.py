@@ -12,7 +12,6 @@ from headgate_core.records import AttemptRecord, CallRecord, StageRecord
 from headgate_core.reply import Reply
 from headgate_core.types import Citation, Json, Passage, Principal, Source, Usage, Verdict
 
-
 KEY_PREFIX = "hg-"
 """How every key of ours begins."""
 

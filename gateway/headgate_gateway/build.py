@@ -7,12 +7,12 @@ import contextlib
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from headgate_core import plugins
 from headgate_core.context import Context, Peer
 from headgate_core.errors import HeadgateError
 from headgate_core.ports import Provider, Service, Tools
+from headgate_core.records import JournalLine, ScoreRecord
 from headgate_core.reply import Chunk, Raw
 from headgate_core.settings.gateway import GatewaySettings
 from headgate_core.store import Store
@@ -63,6 +63,7 @@ class Gateway:
         )
         self._embedder.tools = self.tools
         self.services: dict[str, Service] = {}
+        self._telemetry: TelemetryHook | None = None
         self._compiler: Compiler | None = None
         self._nowhere: RoutePlan | None = None
 
@@ -101,8 +102,8 @@ class Gateway:
 
     async def _start_services(self) -> None:
         if self.settings.telemetry.otlp:
-            telemetry = TelemetryHook(self.settings.telemetry)
-            self.services["telemetry"] = telemetry
+            self._telemetry = TelemetryHook(self.settings.telemetry)
+            self.services["telemetry"] = self._telemetry
         for name, made in plugins.services().items():
             self.services[name] = bound(made(), self.tools)
         for service in self.services.values():
@@ -171,8 +172,8 @@ class Gateway:
 
     async def finish_services(self) -> None:
         """Let the services finish what is in hand (scores of the calls so far)."""
-        for service in self.services.values():
-            await service.stop()
+        for service in reversed(self.services.values()):
+            await service.stop()  # scores first: telemetry sends what scoring still makes
 
     async def close(self) -> None:
         """Stop the services, move the journal to the store, close all connections."""
@@ -186,26 +187,23 @@ class Gateway:
         await self._writer.close()
         await asyncio.to_thread(self.store.close)
 
-    def _append(self, line: Any) -> None:
+    def _append(self, line: JournalLine) -> None:
         self._journal.append(line)
 
     async def _score(self, call_id: str, scores: Sequence[Score]) -> None:
-        self._append(
+        records: list[ScoreRecord] = [
             {
-                "t": "scores",
-                "call_id": call_id,
-                "scores": [
-                    {
-                        "metric": s.metric,
-                        "value": s.value,
-                        "unscored": s.unscored,
-                        "version": s.version,
-                        "details": dict(s.details),
-                    }
-                    for s in scores
-                ],
+                "metric": s.metric,
+                "value": s.value,
+                "unscored": s.unscored,
+                "version": s.version,
+                "details": dict(s.details),
             }
-        )
+            for s in scores
+        ]
+        self._append({"t": "scores", "call_id": call_id, "scores": records})
+        if self._telemetry is not None:
+            self._telemetry.on_scores(call_id, records)
 
     def _routed(self) -> Router:
         settings = self.settings

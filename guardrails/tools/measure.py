@@ -17,10 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from headgate_guardrails.checks.injection import Injection
-
 from headgate_core.ports import Check
 from headgate_core.types import At
+from headgate_guardrails.checks.injection import Injection
 from headgate_guardrails.checks.pii import Pii
 from headgate_guardrails.checks.secrets import Secrets
 

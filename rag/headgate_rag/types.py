@@ -59,7 +59,7 @@ class Loader(Protocol):
     suffixes: Sequence[str]
 
     def load(self, file: Path, path: str) -> Document:
-        """Read ``file``; ``path`` becomes the document's identity. Raises ``UnreadableDocument``."""
+        """Read ``file`` as the document ``path``. Raises ``UnreadableDocument``."""
         ...
 
 
@@ -130,7 +130,7 @@ class VectorIndex(Protocol):
         ...
 
     def query(self, query: Query, vector: list[float], tenant: str) -> list[Mapping[str, Any]]:
-        """Hits, best first: ``{id, payload, scores: {dense, bm25, rrf}, score}``; RRF with k = 60."""
+        """Hits ``{id, payload, scores: {dense, bm25, rrf}, score}``, best first; RRF, k = 60."""
         ...
 
     def count(self) -> int:

@@ -51,7 +51,7 @@ def health(config: Path) -> float:
             except OSError:
                 if process.poll() is not None:
                     raise SystemExit("the server did not start") from None
-                time.sleep(0.002)  # noqa: TID251 - a benchmark's own process may block
+                time.sleep(0.002)
     finally:
         process.terminate()
         process.wait()

@@ -20,7 +20,7 @@ def test_dependencies_are_told_not_to_phone_home_or_fetch(monkeypatch: pytest.Mo
 
 def test_headgates_own_variables_are_typed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADGATE_CONFIG", "a/b.yaml")
-    monkeypatch.setenv("HEADGATE_DATA", "")
+    monkeypatch.setenv("HEADGATE_DATA_DIR", "")
     monkeypatch.setenv("HEADGATE_REQUIRE_SERVERS", "1")
     monkeypatch.setenv("HEADGATE_URL", "http://127.0.0.1:1")
     monkeypatch.delenv("HEADGATE_KEY", raising=False)

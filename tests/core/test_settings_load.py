@@ -36,7 +36,7 @@ def problems(folder: Path, text: str) -> list[str]:
 @pytest.fixture(autouse=True)
 def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEY", "s3cret")
-    monkeypatch.delenv("HEADGATE_DATA", raising=False)
+    monkeypatch.delenv("HEADGATE_DATA_DIR", raising=False)
 
 
 def test_the_smallest_configuration_has_every_default(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_every_value_in_force_is_explained_and_no_secret_is_shown(
 def test_the_data_folder_can_be_moved_where_the_file_names_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HEADGATE_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("HEADGATE_DATA_DIR", str(tmp_path / "data"))
     settings = load_settings(write(tmp_path, GOOD))
     assert settings.data_dir == tmp_path / "data"
     assert settings.store.url == f"sqlite:///{tmp_path}/data/headgate.db"
@@ -204,7 +204,7 @@ def test_a_short_form_is_the_source_of_what_it_says_and_of_nothing_else(tmp_path
     file = write(tmp_path, text.replace("targets:", "fallbacks: [big]\n    targets:"))
     file.write_text(
         file.read_text(encoding="utf-8").replace(
-            "defaults:", "  - {name: big, targets: [{provider: here, model: n}]}\ndefaults:"
+            "defaults:", "  - {name: big, targets: [{provider: here, model: o}]}\ndefaults:"
         ),
         encoding="utf-8",
     )

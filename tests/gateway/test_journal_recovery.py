@@ -24,6 +24,7 @@ from headgate_core.store import Store
 from headgate_core.store.calls import get_call, list_calls
 from headgate_core.store.tables import attempts, calls, scores
 from headgate_gateway.ledger import recover as recovery
+from headgate_gateway.ledger import segments
 from headgate_gateway.ledger.journal import Journal
 from headgate_gateway.ledger.recover import recover
 
@@ -203,6 +204,28 @@ def test_a_recovery_that_is_cut_off_is_taken_up_again(
             recover(tmp_path, store)
     assert recover(tmp_path, store).journals == 1
     assert sorted(c.outcome for c in list_calls(store)) == ["interrupted", "ok"]
+    store.close()
+
+
+@pytest.mark.parametrize("seen", [slice(0, 1), slice(0, 9)])
+def test_a_journal_that_changes_while_it_is_looked_at_is_left_for_the_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: slice
+) -> None:
+    record = call()
+    lines: list[JournalLine] = [
+        begin_line(record["attempts"][0], head_of(record), reserved_pico=9),
+        CallLine(t="call", call=record),
+    ]
+    leave(tmp_path, lines, segment_bytes=300)
+    paths = sorted((tmp_path / "journal").iterdir())
+    gone = paths[0].with_name(paths[0].name.replace("000001", "000009"))
+    stale = [[*paths, gone][seen]]
+    store = open_store(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(segments, "groups", lambda _: iter(stale))
+        assert recover(tmp_path, store).journals == 0
+    assert recover(tmp_path, store).estimated == 0
+    assert get_call(store, record["call_id"]).record["cost_pico"] == record["cost_pico"]
     store.close()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from asking import user
 from configs import write_config
 from running import Server, run, serving
 from upstream import Upstream, fails, says, upstream
@@ -55,7 +56,7 @@ def test_streams_carry_the_same_text_and_cost(hosted: tuple[Server, Upstream, Pa
     chunks = list(
         client.chat.completions.create(
             model="plain",
-            messages=[{"role": "user", "content": "hi"}],
+            messages=user("hi"),
             stream=True,
             extra_body={"headgate": {"meta": True}},
         )

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import openai
 import pytest
+from asking import user
 from configs import proxy_config
 from running import Server, run, serving
 from upstream import Upstream, fails, says, stream_of, upstream
 
-USER = [{"role": "user", "content": "Say hello."}]
+USER = user("Say hello.")
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Ingestion: only changes cost, vanished documents go, bad ones are named, versions switch safely."""
+"""Ingestion: only changes cost, the vanished goes, the bad is named, versions switch safely."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_an_interrupted_run_can_be_repeated(
     assert sorted(shop.found("within days")) == ["docs/returns.md", "docs/shipping.md"]
 
 
-def test_another_embedder_builds_a_new_version_beside_the_old_one(
+def test_another_configuration_builds_a_new_version_beside_the_old_one(
     shop: Shop, daemon: type[InProcessDaemon], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = shop.ingest().version

@@ -47,8 +47,8 @@ def config() -> Path | None:
 
 
 def data() -> Path | None:
-    """``HEADGATE_DATA``: the folder of the store and all else, where the file names none."""
-    return _path("HEADGATE_DATA")
+    """``HEADGATE_DATA_DIR``: the folder of the store and all else, where the file names none."""
+    return _path("HEADGATE_DATA_DIR")
 
 
 def url() -> str | None:

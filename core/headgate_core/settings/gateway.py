@@ -67,7 +67,7 @@ class GatewaySettings(Settings):
     def data_dir(self) -> Path:
         """The folder of database, journals, indexes and sockets.
 
-        It is the folder of the SQLite file, else ``HEADGATE_DATA``, else ``var`` beside the file.
+        It is the SQLite file's folder, else ``HEADGATE_DATA_DIR``, else ``var`` beside the file.
         """
         url = self.store.url
         if url.startswith("sqlite:///"):

@@ -95,7 +95,7 @@ def _rooted(settings: GatewaySettings, document: Document) -> GatewaySettings:
         settings._data_dir = moved.resolve()
         if ("store", "url") not in document.places:
             url = f"sqlite:///{settings._data_dir / 'headgate.db'}"
-            document.references["store", "url"] = "env:HEADGATE_DATA"
+            document.references["store", "url"] = "env:HEADGATE_DATA_DIR"
     if url.startswith("sqlite:///") and ":memory:" not in url:
         url = f"sqlite:///{(folder / url.removeprefix('sqlite:///')).resolve()}"
     rooted = settings.model_copy(

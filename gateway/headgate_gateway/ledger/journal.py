@@ -118,8 +118,7 @@ class Journal:
 
     def _new(self, base: int) -> Segment:
         path = segments.segment_path(self.folder, self._name, self._number + 1)
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-        segments.lock(fd)
+        fd = segments.create(path)
         self._number += 1
         return Segment(path, fd, base)
 

@@ -60,12 +60,9 @@ def recover(data_dir: Path, store: Store) -> Recovered:
 
 def _replay(paths: list[Path], store: Store, total: Recovered) -> None:
     with ExitStack() as held:
-        fds = []
-        for path in paths:
-            fds.append(os.open(path, os.O_RDWR))
-            held.callback(os.close, fds[-1])
-            if not segments.lock(fds[-1]):
-                return
+        fds = _locked(paths, held)
+        if fds is None:
+            return
         total.journals += 1
         unsettled = OpenAttempts()
         for fd in fds:
@@ -76,6 +73,21 @@ def _replay(paths: list[Path], store: Store, total: Recovered) -> None:
         _settle(unsettled, store, paths[0].parent, total)
         for path in paths:
             path.unlink()
+
+
+def _locked(paths: list[Path], held: ExitStack) -> list[int] | None:
+    """All files of one journal, open and locked; None when its process lives or just ended."""
+    fds = []
+    for path in paths:
+        try:
+            fds.append(os.open(path, os.O_RDWR))
+        except FileNotFoundError:
+            return None
+        held.callback(os.close, fds[-1])
+        if not segments.lock(fds[-1]):
+            return None
+    # A file that was added since the listing may settle what these ones leave open.
+    return fds if segments.siblings(paths[0]) == paths else None
 
 
 def _batches(fd: int, total: Recovered) -> Iterator[list[JournalLine]]:

@@ -35,6 +35,18 @@ def segment_path(where: Path, name: str, number: int) -> Path:
     return where / f"{name}-{number:06d}.jsonl"
 
 
+def create(path: Path) -> int:
+    """A new, empty, locked file for appending; it has its name only once it is locked.
+
+    Else a recovery could take it for a dead process's between the two.
+    """
+    fresh = path.with_suffix(".new")
+    fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+    lock(fd)
+    fresh.rename(path)
+    return fd
+
+
 def lock(fd: int) -> bool:
     """Take the lock of an open segment without waiting; False when another holder has it."""
     try:
@@ -49,6 +61,11 @@ def groups(where: Path) -> Iterator[list[Path]]:
     paths = sorted(where.glob("*-*.jsonl"))
     for _, group in groupby(paths, key=lambda path: path.name.rpartition("-")[0]):
         yield list(group)
+
+
+def siblings(path: Path) -> list[Path]:
+    """All segments that the journal of ``path`` has now, lowest number first."""
+    return sorted(path.parent.glob(path.name.rpartition("-")[0] + "-*.jsonl"))
 
 
 def read_lines(fd: int, start: int, most: int) -> Lines:

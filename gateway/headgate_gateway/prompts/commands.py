@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from headgate_core.errors import ConfigurationError
 from headgate_core.plugins import unknown
 from headgate_core.settings.load import find_config, load_settings
-from headgate_core.store import Store
-from headgate_gateway.prompts.prompt import Prompt, Rendered
-from headgate_gateway.prompts.registry import Prompts
+
+if TYPE_CHECKING:
+    from headgate_gateway.prompts.prompt import Prompt, Rendered
+    from headgate_gateway.prompts.registry import Prompts
 
 prompts = typer.Typer(
     help="Prompts: list them, see what they render to, move their labels.", no_args_is_help=True
@@ -94,6 +95,9 @@ class _opened:  # used like a function
         self._settings = load_settings(find_config(config))
 
     def __enter__(self) -> Prompts:
+        from headgate_core.store import Store
+        from headgate_gateway.prompts.registry import Prompts
+
         self._store = Store.open(self._settings.store.url)
         return Prompts(self._settings.folder / "prompts", self._store)
 

@@ -40,6 +40,12 @@ class Prices(Protocol):
         """What ``usage`` costs at this target."""
         ...
 
+    def worst_case(
+        self, input_tokens: int, max_tokens: int, provider: str, model: str
+    ) -> int | None:
+        """The most that one attempt can cost, in pico-dollars; None = no known price."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -86,10 +92,11 @@ class Attempts:
             "team": asked.principal.team,
         }
         attempt = Attempt(record, now, input_estimate(request.body))
-        worst = Usage(attempt.input_tokens, _bound(request.body))
         head: AttemptHead = {
             **_known(record),
-            "reserved_pico": self._prices.price(worst, target.provider, target.model).pico,
+            "reserved_pico": self._prices.worst_case(
+                attempt.input_tokens, _bound(request.body), target.provider, target.model
+            ),
             "input_tokens": attempt.input_tokens,
         }
         call = _head(parent, asked.config_hash) if parent else None
@@ -123,6 +130,8 @@ class Attempts:
         }
         record["cost_pico"] = priced.pico
         record["price"] = priced.text
+        record["response_id"] = facts.response_id
+        record["response_model"] = facts.model
 
     def close(self, attempt: Attempt, parent: Context | None) -> None:
         """An attempt that no call's record will carry gets its own line."""

@@ -171,6 +171,7 @@ def _passage(number: int, passage: Passage) -> PassageRecord:
         "start": passage.start,
         "end": passage.end,
         "scores": dict(passage.scores),
+        "collection": passage.collection,
     }
 
 

@@ -42,6 +42,7 @@ class Render:
             messages = ctx.request["messages"]
             rendered = self.prompt.render(ctx.inputs, ctx.passages, messages)
             ctx.messages = rendered.messages
+            ctx.passages = list(rendered.passages)
             from_prompt = rendered.parameters
             ctx.prompt = f"{self.prompt.name}@{self.prompt.version}"
             ctx.degraded.extend(f"render: {cut}" for cut in rendered.trimmed)

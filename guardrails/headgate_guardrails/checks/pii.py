@@ -11,10 +11,10 @@ from headgate_core.types import At, Span
 from headgate_guardrails.patterns import addresses, cards, ibans, phones
 
 _OPEN_NUMBER = re.compile(
-    r"(?<!\w)(?:(?:[+(]{0,2}\d[\d()./+-]*|(?:x|ext\.?|extension|Durchwahl)|-)[ ]{1,2})+\S*\Z"
+    r"(?<!\w)(?:(?:[+(]{0,2}\d[\d()./+-]*(?:x|ext\.?|extension|Durchwahl)?|x|ext\.?|extension|Durchwahl|-)[ ]{1,2})+\S*\Z"
 )
 _OPEN_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){0,30}[ -]?\Z")
-_NUMBER = re.compile(r"\d(?:[ ./()-]{0,3}\d){5}")
+_NUMBER = re.compile(r"\d(?:[ ./()-]{0,4}\d){5}")
 """Every card, phone and social security number holds six digits that stand close together."""
 _OPEN_WORD = re.compile(r"\S*\Z")
 

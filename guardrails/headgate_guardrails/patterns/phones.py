@@ -59,7 +59,8 @@ _ANY = re.compile(rf"{_BEFORE}(?=(\(?\d(?:[ ./-]?[()]?[ ]?\d){{5,13}}{_EXTENSION
 _SLASHED = re.compile(r"\(?0\d+\)? ?/")
 
 _WORD = re.compile(
-    r"(?:\b(?:tele)?(?:phone|fon)(?:[ ]?(?:number|no\.?))?|\btel|\bmobile?|\bcell(?:[ ]?phone|[ ]number|(?=[ ]?:))|\bfax"
+    r"(?:\b(?:tele)?(?:phone|fon)(?:[ ]?(?:number|no\.?))?|\btel|\bmobile?"
+    r"|\bcell(?:[ ]?phone|[ ]number|(?=[ ]?:))|\bfax"
     r"|\bwhats\s?app|\bsms|\bdesk(?=[ ]?:)|\bcall(?:ing)?(?:[ ](?:me|us|him|her|them|back))?"
     r"|\b(?:text|messages?|reach|contact|dial|ring)(?:[ ](?:me|us|him|her|them|to))?"
     r"|\bhandy(?:nummer)?|\b(?:ruf|telefon|mobil)nummer|\bdurchwahl|\banruf(?:en)?)"

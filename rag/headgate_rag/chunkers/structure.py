@@ -31,10 +31,10 @@ class Structure:
     def __post_init__(self) -> None:
         if self.max_tokens < 32:
             raise ConfigurationError("chunker 'structure': max_tokens must be 32 or more.")
-        if not 0 <= self.overlap_tokens <= self.max_tokens // 4:
+        if not 0 <= self.overlap_tokens <= self.max_tokens // 2:
             raise ConfigurationError(
-                "chunker 'structure': overlap_tokens must be 0 or more and at most a quarter of "
-                f"max_tokens ({self.max_tokens // 4})."
+                "chunker 'structure': overlap_tokens must be 0 or more and at most half of "
+                f"max_tokens ({self.max_tokens // 2})."
             )
 
     def cut(self, document: Document) -> list[Chunk]:
