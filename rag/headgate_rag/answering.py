@@ -1,18 +1,21 @@
 """Which statements of the passages answer a question, and how sure one may be that any does.
 
 Ranking: a statement scores by how near its meaning is to the question's (with its heading and
-lead-in read along), by the question's words that it holds, and by how well its passage was found.
+lead-in read along), by how near the heading of its passage is, by the question's words that both
+hold, and by how well the passage was found.
 
-Confidence: a question is answered when the best statement is near in meaning, its passage was
-found near, and what the question asks about occurs there: each content word counts by how rare it
-is, a word that does not occur counts by its nearest word in meaning, and a name that no passage
-mentions counts against an answer. The weights were fitted on questions about technical
-documentation, half of them without an answer in it.
+Confidence: a question is answered when the best statement, its heading and its passage are near in
+meaning, and when what the question asks about occurs there: each content word counts by how rare
+it is, a word that does not occur counts by its nearest word in meaning, and a name that no passage
+mentions counts against an answer.
+
+The weights were fitted on 160 questions about technical documentation with an answer in it and
+110 without one, over five sets of documents, and hold up on a set left out of the fit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
 from dataclasses import dataclass
 from operator import mul
 
@@ -28,12 +31,18 @@ NEAR, FAR = 0.8, 0.4
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A statement, how well it answers, and the two parts that confidence looks at again."""
+    """A statement, how well it answers, and the parts that confidence looks at again, all 0..1.
+
+    ``similarity`` and ``overlap``: of the statement, in meaning and in words; ``heading_*``: of
+    the heading of its passage.
+    """
 
     statement: Statement
     score: float
     similarity: float
     overlap: float
+    heading_similarity: float = 0.0
+    heading_overlap: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +51,15 @@ class Judgement:
 
     ranked: tuple[Scored, ...]
     confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Near:
+    """Similarities to one question: of each statement, of each passage's heading and whole."""
+
+    statements: Sequence[float]
+    headings: Sequence[float]
+    passages: Sequence[float]
 
 
 class Reading:
@@ -59,36 +77,51 @@ class Reading:
         self._words = [set(content_words(s.text)) for s in statements]
         self._about = [set(content_words(s.about)) for s in statements]
         self._weights = Weights(self._words)
+        self._headings = [p.heading[-1] if p.heading else p.title for p in passages]
         self._whole = [surface_words(" ".join((p.title, *p.heading, p.text))) for p in passages]
 
     async def judge(self, question: str) -> Judgement:
         """Rank the statements for ``question``. Raises what ``embed`` raises."""
-        unscored = [n for n, p in enumerate(self._passages) if "dense" not in p.scores]
-        texts = [f"{s.about}: {s.text}" for s in self._statements]
-        whole = [_whole(self._passages[n]) for n in unscored]
-        asked, *rest = await self._embed([question, *texts, *whole])
-        near = [_dot(asked, vector) for vector in rest]
-        dense = [p.scores.get("dense", 0.0) for p in self._passages]
-        for n, similarity in zip(unscored, near[len(texts) :], strict=True):
-            dense[n] = similarity
-        ranked = self._rank(content_words(question), near[: len(texts)], dense)
+        near = await self._near(question)
+        ranked = self._rank(content_words(question), near)
         if not ranked:
             return Judgement((), 0.0)
         covered = await self._covered(question, ranked[0].statement.number - 1)
-        return Judgement(tuple(ranked), self._confidence(question, ranked[0], max(dense), covered))
+        confidence = self._confidence(question, ranked[0], max(near.passages), covered)
+        return Judgement(tuple(ranked), confidence)
 
-    def _rank(
-        self, asked: Sequence[str], near: Sequence[float], dense: Sequence[float]
-    ) -> list[Scored]:
+    async def _near(self, question: str) -> _Near:
+        """Passages that were found by meaning bring their similarity along."""
+        unscored = [n for n, p in enumerate(self._passages) if "dense" not in p.scores]
+        texts = [f"{s.about}: {s.text}" for s in self._statements]
+        whole = [_whole(self._passages[n]) for n in unscored]
+        asked, *rest = await self._embed([question, *texts, *self._headings, *whole])
+        near = [_dot(asked, vector) for vector in rest]
+        passages = [p.scores.get("dense", 0.0) for p in self._passages]
+        last = len(texts) + len(self._headings)
+        for n, similarity in zip(unscored, near[last:], strict=True):
+            passages[n] = similarity
+        return _Near(near[: len(texts)], near[len(texts) : last], passages)
+
+    def _rank(self, asked: Sequence[str], near: _Near) -> list[Scored]:
+        overlaps = [self._overlap(asked, set(content_words(h))) for h in self._headings]
         scored = []
-        for number, statement in enumerate(self._statements):
-            held = dict.fromkeys(self._about[number], 0.7) | dict.fromkeys(self._words[number], 1.0)
-            overlap = self._weights.coverage(asked, held)
-            length = min(len(statement.text.split()), 8) / 8
+        for n, statement in enumerate(self._statements):
             place = statement.number - 1
-            score = near[number] + 0.15 * overlap + 0.4 * dense[place] + 0.1 * length - 0.02 * place
-            scored.append(Scored(statement, round(score, 6), near[number], overlap))
+            overlap = self._overlap(asked, self._words[n], self._about[n])
+            length = min(len(statement.text.split()), 8) / 8
+            score = near.statements[n] + 0.15 * overlap + 0.1 * length
+            score += 0.4 * near.headings[place] + 0.2 * overlaps[place]
+            score += 0.2 * near.passages[place] - 0.04 * place
+            parts = near.statements[n], overlap, near.headings[place], overlaps[place]
+            scored.append(Scored(statement, round(score, 6), *parts))
         return sorted(scored, key=lambda s: -s.score)
+
+    def _overlap(
+        self, asked: Sequence[str], words: Set[str], about: Set[str] = frozenset()
+    ) -> float:
+        held = dict.fromkeys(about, 0.7) | dict.fromkeys(words, 1.0)
+        return self._weights.coverage(asked, held)
 
     async def _covered(self, question: str, place: int) -> float:
         """The weighted share of the question's words that the passage holds, in word or meaning."""
@@ -108,7 +141,8 @@ class Reading:
     def _confidence(self, question: str, best: Scored, dense: float, covered: float) -> float:
         mentioned = {stem(w) for words in self._whole for w in words}
         unknown = any(name not in mentioned for name in names(question))
-        value = 0.2 * best.similarity + 0.1 * best.overlap + 0.25 * dense + 0.45 * covered
+        value = 0.25 * best.similarity + 0.1 * best.overlap + 0.2 * dense + 0.3 * covered
+        value += 0.1 * best.heading_similarity + 0.05 * best.heading_overlap
         return round(min(1.0, max(0.0, value - 0.25 * unknown)), 6)
 
 

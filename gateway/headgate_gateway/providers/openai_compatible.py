@@ -120,7 +120,8 @@ async def _check(response: ClientResponse, stream: bool) -> None:
     """Raises ``UpstreamStatus`` or ``UpstreamMalformed`` when this is no reply to read."""
     if response.status != 200:
         raw = await _read(response)
-        message = _error_message(raw) or f"The upstream answered {response.status}."
+        message = _refusal(response.status) or _error_message(raw)
+        message = message or f"The upstream answered {response.status}."
         raise UpstreamStatus(
             message, upstream_status=response.status, retry_after_s=_retry_after(response)
         )
@@ -150,6 +151,13 @@ def _error_message(raw: bytes) -> str:
     if isinstance(error, dict) and isinstance(error.get("message"), str):
         return str(error["message"])
     return error if isinstance(error, str) else ""
+
+
+def _refusal(status: int) -> str:
+    """Words of our own where the upstream's may name our credentials."""
+    if status in (401, 402, 403):
+        return f"The upstream refused the gateway's credentials ({status})."
+    return ""
 
 
 def _retry_after(response: ClientResponse) -> float | None:

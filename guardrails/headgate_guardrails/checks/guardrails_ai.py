@@ -59,12 +59,13 @@ class GuardrailsAi:
         from guardrails.validator_base import Validator
 
         found = _load(self.validator)
+        needed = getattr(found, "required_metadata_keys", None)
         if not (isinstance(found, type) and issubclass(found, Validator)):
             raise ConfigurationError(f"validator {self.validator!r} is no guardrails-ai Validator.")
-        if found.required_metadata_keys:
+        if needed:
             raise ConfigurationError(
                 f"validator {self.validator!r} needs metadata of each call "
-                f"({', '.join(found.required_metadata_keys)}), which a policy cannot give."
+                f"({', '.join(needed)}), which a policy cannot give."
             )
         fault = ""
         try:

@@ -14,6 +14,10 @@ from headgate_guardrails.patterns.phrases import PHRASES
 ENOUGH = {"low": 1.0, "medium": 1.0, "high": 0.7}
 """The weight that is a finding. At low, lighter phrases do not add up."""
 
+_QUOTED = re.compile(
+    r"\"[^\"\n]{1,400}\"|\u201c[^\u201d\n]{1,400}\u201d|\u201e[^\u201c\u201d\n]{1,400}[\u201c\u201d]"
+    r"|`[^`\n]{1,400}`|\u00ab[^\u00bb\n]{1,400}\u00bb"
+)
 _FETCHED: frozenset[At] = frozenset({"passages", "tool_results"})
 
 
@@ -27,10 +31,13 @@ class _Hit(NamedTuple):
 class Injection:
     """Injection: orders to drop instructions, prompt leaks, jailbreaks, planted instructions.
 
-    It has no ``context``: phrases add up over a stretch of text, which is cut at fixed offsets.
+    Phrases add up over a stretch of text, so it is cut at fixed offsets (there is no ``context``).
+    ``quoted: skip`` passes over phrases in quotation marks or backticks: for texts that are known
+    to write about attacks. Whoever can plant a text can quote it as well, so the default counts.
     """
 
     sensitivity: Literal["low", "medium", "high"] = "medium"
+    quoted: Literal["count", "skip"] = "count"
 
     version: ClassVar[str] = "1"
     cost: ClassVar[int] = 0
@@ -39,6 +46,9 @@ class Injection:
     async def find(self, text: str, at: At) -> list[Span]:
         """One finding a stretch: from first to last phrase, of the heaviest one's family."""
         hits = sorted(set(self._hits(text, at)))
+        if hits and self.quoted == "skip":
+            mentions = [match.span() for match in _QUOTED.finditer(text)]
+            hits = [h for h in hits if not any(s < h.start and h.end < e for s, e in mentions)]
         by_phrase = {hit.phrase: PHRASES[hit.phrase].weight for hit in hits}
         total = max if self.sensitivity == "low" else sum
         score = total(by_phrase.values()) if by_phrase else 0.0

@@ -11,7 +11,8 @@ from headgate_core.types import At, Span
 from headgate_guardrails.patterns import addresses, cards, ibans, phones
 
 _OPEN_NUMBER = re.compile(
-    r"(?<!\w)(?:(?:[+(]{0,2}\d[\d()./+-]*(?:x|ext\.?|extension|Durchwahl)?|x|ext\.?|extension|Durchwahl|-)[ ]{1,2})+\S*\Z"
+    r"(?<!\w)(?:(?:[()+./-]*\d[\d()./+-]*(?:x|ext\.?|extension|Durchwahl)?"
+    r"|x|ext\.?|extension|Durchwahl|[()./-]+)[ ]{1,2})+\S*\Z"
 )
 _OPEN_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){0,30}[ -]?\Z")
 _NUMBER = re.compile(r"\d(?:[ ./()-]{0,4}\d){5}")
@@ -38,7 +39,7 @@ class Pii:
         return list(self._all(text))
 
     def _all(self, text: str) -> Iterator[Span]:
-        types = set(self.types)
+        types: set[str] = set(self.types)
         if "email" in types:
             yield from addresses.emails(text)
         if "iban" in types:

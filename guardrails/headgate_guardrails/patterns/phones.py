@@ -40,7 +40,7 @@ _EXTENSION = r"(?:[ ]?(?:x|ext\.?|extension|Durchwahl)[ ]?\d{1,5})?"
 _AFTER = r"(?![\w+])(?![-./:,]\d)"
 
 _INTERNATIONAL = re.compile(
-    rf"{_BEFORE}(?=((?:\+|00)[1-9](?:[ ./-]?[ ]?\(?\d\)?){{6,14}}{_EXTENSION}){_AFTER})"
+    rf"{_BEFORE}(?=((?:\+|(?<!\d[ ])00)[1-9](?:[ ./-]?[ ]?\(?\d\)?){{6,14}}{_EXTENSION}){_AFTER})"
 )
 _NANP = re.compile(
     rf"{_ALONE}(?:1[ .-])?(?:\([2-9]\d\d\)[ -]?[2-9]\d\d[-. ]\d{{4}}"

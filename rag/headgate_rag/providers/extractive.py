@@ -31,7 +31,7 @@ class Extractive:
     input the question and the passages read, as output the answer.
     """
 
-    min_confidence: float = 0.53
+    min_confidence: float = 0.45
     sentences: int = 3
     margin: float = 0.08
     read_passages: int = 8
