@@ -45,6 +45,7 @@ class Place:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("docs")
     config = copy_demo(folder)
+    (folder / "guardrails").symlink_to(docs.ROOT / "guardrails")  # it has a tool to measure with
     (folder / ".venv").mkdir()
     (folder / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
     done = run("ingest", "docs", "--config", str(config))

@@ -18,6 +18,7 @@ from headgate_core.types import Principal
 from headgate_rag import versions
 from headgate_rag.process.library import Library, Opened, naming
 from headgate_rag.process.models import Models, encode
+from headgate_rag.process.remembered import Remembered
 from headgate_rag.process.worker import Worker
 from headgate_rag.tenancy import stored_tenant
 from headgate_rag.types import Chunk, EmbeddingModel, Query
@@ -41,6 +42,7 @@ class IndexProcess:
         self._models = Models()
         self._library = Library(data_dir, self._models)
         self._worker = Worker()
+        self._remembered = Remembered()
         self._stores: dict[str, Store] = {}
         self._operations = {
             "embed": self._embed,
@@ -70,7 +72,12 @@ class IndexProcess:
     async def _embed(self, args: Json) -> list[list[float]]:
         use = PluginUse.model_validate(args["embedder"])
         model = await self._worker.run(lambda: self._models.get(use), urgent=True)
-        return await self._encode(model, args["texts"], urgent=True)
+        texts, name = args["texts"], model.fingerprint
+        missing = self._remembered.missing(name, texts)
+        fresh = await self._encode(model, missing, urgent=True)
+        # No await between the two: another request cannot push these out in the meantime.
+        self._remembered.keep(name, missing, fresh)
+        return self._remembered.vectors(name, texts)
 
     async def _encode(
         self, model: EmbeddingModel, texts: Sequence[str], urgent: bool

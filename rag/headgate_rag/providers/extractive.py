@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from headgate_core.errors import ConfigurationError, UpstreamStatus
 from headgate_core.ports import ModelRequest, Tools
@@ -31,6 +31,7 @@ class Extractive:
     input the question and the passages read, as output the answer.
     """
 
+    free: ClassVar[bool] = True
     min_confidence: float = 0.45
     sentences: int = 3
     margin: float = 0.08
