@@ -83,7 +83,7 @@ class Pipeline:
             async with closing(self._drained(ctx)) as drained:
                 async for event in drained:
                     if isinstance(event, Done):
-                        await self._finish(ctx)
+                        await self._finish_or_fail(ctx)
                     elif not ctx.first_content_ns and ctx.reply and ctx.reply.facts.content:
                         ctx.first_content_ns = time.perf_counter_ns()
                     yield event
@@ -152,12 +152,23 @@ class Pipeline:
                 }
             )
 
-    async def _finish(self, ctx: Context) -> None:
+    async def _finish_or_fail(self, ctx: Context) -> None:
+        """An answer that could not be recorded is not passed off as complete."""
+        failure = await self._finish(ctx)
+        if failure is not None:
+            raise failure
+
+    async def _finish(self, ctx: Context) -> HeadgateError | None:
+        failure: HeadgateError | None = None
         if ctx.finished:
-            return
+            return failure
         ctx.finished = True
         for stage in self._last:
             try:
                 await self._timed(stage, ctx)
-            except Exception:
+            except Exception as error:  # the other last stages must run all the same
                 log.exception("call %s: last stage %s failed", ctx.call_id, stage.name)
+                failure = Internal("The call could not be recorded; the log holds the details.")
+                if isinstance(error, HeadgateError):
+                    failure = error
+        return failure

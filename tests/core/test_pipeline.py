@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from headgate_core.context import Context
-from headgate_core.errors import Again, Ended, InvalidRequest, UpstreamTruncated
+from headgate_core.errors import Again, Ended, HeadgateError, InvalidRequest, UpstreamTruncated
 from headgate_core.pipeline import Pipeline, Stage
 from headgate_core.reply import Chunk, Done, Event, Reply
 
@@ -162,12 +162,23 @@ def test_an_abandoned_reply_is_closed_and_recorded_as_cancelled() -> None:
     assert (closed, ctx.cancelled, log) == ([True], True, ["a", "end"])
 
 
-def test_one_failing_last_stage_does_not_keep_the_others_from_running() -> None:
+def test_a_call_that_cannot_be_recorded_is_not_passed_off_as_complete() -> None:
     log: list[str] = []
     stages: list[Stage] = [
         Step("a", log, makes=[reply("x")]),
         Step("settle", log, raises=[RuntimeError("broken")], last=True),
         Step("record", log, last=True),
     ]
-    asyncio.run(drained(Pipeline(stages), context()))
+    ctx = context()
+    got: list[Event] = []
+
+    async def run() -> None:
+        pipeline = Pipeline(stages)
+        await pipeline.run(ctx)
+        async for event in pipeline.events(ctx):
+            got.append(event)
+
+    with pytest.raises(HeadgateError, match="could not be recorded"):
+        asyncio.run(run())
+    assert got == [Chunk({"text": "x"})]
     assert log == ["a", "settle", "record"]

@@ -59,7 +59,8 @@ class Router:
                 return await self._try(here, stand_in, target, why, request, started)
             except UpstreamError as error:
                 failure = error
-                if not worth_another(error):
+                late = asyncio.get_running_loop().time() >= started + _total_s(stand_in, request)
+                if late or not worth_another(error):
                     break
         raise failure or UpstreamError(f"The pool {pool!r} has no target to try.")
 
@@ -78,7 +79,7 @@ class Router:
         started: float,
     ) -> Reply:
         settings = pool.settings.timeouts
-        total_s = _total_s(settings.total_s, request)
+        total_s = _total_s(pool, request)
         timers = Timers(settings, total_s, started + total_s)
         attempt = self._attempts.begin(asked, target, why, request)
         facts = Facts()
@@ -168,7 +169,8 @@ def _why(n: int, fallback: bool) -> str:
     return "fallback" if fallback else "retry"
 
 
-def _total_s(pool_s: float, request: ModelRequest) -> float:
+def _total_s(pool: Pool, request: ModelRequest) -> float:
+    pool_s = pool.settings.timeouts.total_s
     route_s = request.context.notes.get("total_s") if request.context else None
     return min(pool_s, route_s) if route_s else pool_s
 

@@ -42,13 +42,15 @@ def _citation(number: int, passage: Passage, at: tuple[int, int]) -> Citation:
 
 def annotation(citation: Citation) -> Json:
     """OpenAI's ``url_citation`` form of a citation."""
-    title = " > ".join((citation.title, *citation.heading)) if citation.title else ""
+    trail = citation.heading
+    if citation.title and citation.title not in trail[:1]:
+        trail = (citation.title, *trail)
     return {
         "type": "url_citation",
         "url_citation": {
             "start_index": citation.at[0],
             "end_index": citation.at[1],
-            "title": title or citation.document,
+            "title": " > ".join(trail) or citation.document,
             "url": citation.url,
         },
     }
