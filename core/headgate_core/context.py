@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,6 +91,8 @@ class Context:
     first_content_ns: int = 0
     """When the first content byte went to the caller; 0 = not yet."""
     finished: bool = False
+    closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    """What must be closed when the call ends, however it ends; each is idempotent."""
     notes: dict[str, Any] = field(default_factory=dict)
     """Private to one stage each, keyed by the stage's name."""
 

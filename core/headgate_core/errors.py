@@ -158,6 +158,14 @@ class RateLimited(RequestError):
         self.retry_after_s = retry_after_s
 
 
+class Overloaded(RateLimited):
+    """The pool's places and its queue are full, or no place came free in time."""
+
+    status = 503
+    type = "server_error"
+    code = "overloaded"
+
+
 class Blocked(RequestError):
     """A guard refused the call and its policy says ``refusal.as: error``."""
 
@@ -206,13 +214,29 @@ class UpstreamStatus(UpstreamError):
 
     _KEPT: ClassVar[frozenset[int]] = frozenset({400, 404, 408, 413, 422, 429})
     _RETRY: ClassVar[frozenset[int]] = frozenset({408, 409, 425, 429})
+    _CREDENTIALS: ClassVar[frozenset[int]] = frozenset({401, 402, 403})
 
     def __init__(
-        self, message: str, *, upstream_status: int, retry_after_s: float | None = None
+        self,
+        message: str,
+        *,
+        upstream_status: int,
+        retry_after_s: float | None = None,
+        upstream_code: str = "",
+        another_key: bool = False,
     ) -> None:
         super().__init__(message, extra={"upstream_status": upstream_status})
         self.upstream_status = upstream_status
         self.retry_after_s = retry_after_s
+        self.upstream_code = upstream_code
+        """The upstream's own ``error.code`` or ``error.type``."""
+        self.another_key = another_key
+        """The provider has set this key aside and has another one: the same target can be asked."""
+
+    @property
+    def credentials(self) -> bool:
+        """Whether the upstream refused our key, not the request."""
+        return self.upstream_status in self._CREDENTIALS
 
     @property
     def http_status(self) -> int:

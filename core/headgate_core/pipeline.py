@@ -162,6 +162,8 @@ class Pipeline:
         failure: HeadgateError | None = None
         if ctx.finished:
             return failure
+        for close in reversed(ctx.closers):
+            await close()
         ctx.finished = True
         for stage in self._last:
             try:

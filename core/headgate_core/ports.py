@@ -94,11 +94,25 @@ class Embedder(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A target and what is known of it at this moment.
+
+    ``first_token_s``: moving average of the time to first token, None before the first answer;
+    ``price_pico``: pico-dollars of a typical call, None when the model has no known price.
+    """
+
+    target: Target
+    in_flight: int = 0
+    first_token_s: float | None = None
+    price_pico: int | None = None
+
+
 class Strategy(Protocol):
     """Orders the targets of a pool for one call: first choice first."""
 
-    def order(self, targets: Sequence[Target]) -> Sequence[Target]:
-        """All of ``targets``, best first."""
+    def order(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+        """All of ``candidates``, best first; there is at least one."""
         ...
 
 

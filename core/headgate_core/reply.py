@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -60,6 +60,37 @@ class Reply:
     facts: Facts = field(default_factory=Facts)
     headers: dict[str, str] = field(default_factory=dict)
     """Extra response headers for the caller (known before the first byte)."""
+
+
+class Owned:
+    """Events with an owner who is told of their end even if nobody ever asked for the first one.
+
+    An async generator that was never started cannot clean up after itself; this can.
+    """
+
+    def __init__(self, events: Events, unused: Callable[[], Awaitable[None]]) -> None:
+        self._events = events
+        self._unused = unused
+        self._started = False
+        self._closed = False
+
+    def __aiter__(self) -> Owned:
+        return self
+
+    async def __anext__(self) -> Event:
+        self._started = True
+        return await anext(self._events)
+
+    async def aclose(self) -> None:
+        """Close the events, or tell the owner that they are not wanted. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        if not self._started:
+            await self._unused()
+        close = getattr(self._events, "aclose", None)
+        if close is not None:
+            await close()
 
 
 @asynccontextmanager

@@ -11,13 +11,13 @@ from pathlib import Path
 from headgate_core import plugins
 from headgate_core.context import Context, Peer
 from headgate_core.errors import HeadgateError
-from headgate_core.ports import Provider, Service, Tools
+from headgate_core.ports import Provider, Service, Target, Tools
 from headgate_core.records import JournalLine, ScoreRecord
 from headgate_core.reply import Chunk, Raw
 from headgate_core.settings.gateway import GatewaySettings
 from headgate_core.store import Store
 from headgate_core.telemetry.hook import TelemetryHook
-from headgate_core.types import Json, Principal, Score, Source
+from headgate_core.types import Json, Principal, Score, Source, Usage
 from headgate_gateway.chunks import observed_text
 from headgate_gateway.keys import KeyRing
 from headgate_gateway.lazy import LazyEmbedder, bound, closed, plugin
@@ -211,7 +211,11 @@ class Gateway:
         uses = {p.name: p.use for p in settings.providers}
         models = {(t.provider, t.model) for pool in settings.pools for t in pool.targets}
         prices = Prices(settings.prices, models, uses=uses, free=free)
-        pools = {p.name: Pool.build(p, self._providers) for p in settings.pools}
+
+        def typical(target: Target) -> int | None:
+            return prices.price(Usage(1000, 500), target.provider, target.model).pico
+
+        pools = {p.name: Pool.build(p, self._providers, typical) for p in settings.pools}
         return Router(pools, Attempts(self._append, prices), settings.hash)
 
 

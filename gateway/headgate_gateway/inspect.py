@@ -18,7 +18,7 @@ from headgate_gateway.lazy import LazyEmbedder, plugin
 from headgate_gateway.limits.window import SlidingWindow
 from headgate_gateway.plan import Parts, RoutePlan
 from headgate_gateway.routes import Compiler
-from headgate_gateway.routing.pools import Pool, chain
+from headgate_gateway.routing.pools import chain
 from headgate_gateway.routing.router import Router
 
 
@@ -89,13 +89,14 @@ def _first_line(cls: type) -> str:
 
 def egress_lines(settings: GatewaySettings) -> Iterator[str]:
     """Every host that a route can reach, a line each: route, host, why."""
-    pools = {p.name: Pool.build(p, {}) for p in settings.pools}
+    pools = {p.name: p for p in settings.pools}
     routes = [(r.name, r.pool) for r in settings.routes] or [(p, p) for p in pools]
     for route, pool in routes:
         for reached in chain(pools, pool):
             for target in reached.targets:
                 for host in _hosts(settings, target.provider, target.model):
-                    yield f"{route:<20}{host:<40}{target.name} in pool {reached.settings.name}"
+                    name = f"{target.provider}/{target.model}"
+                    yield f"{route:<20}{host:<40}{name} in pool {reached.name}"
     for otlp in settings.telemetry.otlp:
         yield f"{'(telemetry)':<20}{_host(otlp.endpoint):<40}spans over OTLP"
     if not settings.store.url.startswith("sqlite"):

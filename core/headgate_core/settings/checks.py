@@ -73,12 +73,12 @@ def _pools(settings: GatewaySettings, document: Document) -> None:
         for number, target in enumerate(pool.targets):
             trail: Trail = ("pools", index, "targets", number, "provider")
             _known(document, trail, "provider", target.provider, providers)
-        for name in pool.fallbacks.error:
+        for name in pool.fallbacks.every:
             _known(document, ("pools", index, "fallbacks"), "pool", name, pools)
 
 
 def _fallback_loops(settings: GatewaySettings, document: Document) -> None:
-    after = {pool.name: pool.fallbacks.error for pool in settings.pools}
+    after = {pool.name: pool.fallbacks.every for pool in settings.pools}
     reported: set[frozenset[str]] = set()
     for index, pool in enumerate(settings.pools):
         loop = _loop(pool.name, after)

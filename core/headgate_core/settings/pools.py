@@ -56,17 +56,49 @@ class RetrySettings(Settings):
     """``attempts``: tries in this pool, the first one included."""
 
     attempts: int = Field(default=2, ge=1, le=10)
+    extra_share: float = Field(default=0.1, ge=0, le=1)
+    """Most extra load that retries and hedges may put on the pool, as a share of its calls."""
+
+
+class BreakerSettings(Settings):
+    """When a target is left alone: at this share of faults among enough calls in the window."""
+
+    error_share: float = Field(default=0.5, gt=0, le=1)
+    window_s: float = Field(default=30, gt=0)
+    least_calls: int = Field(default=20, ge=1)
+    open_s: float = Field(default=15, gt=0)
+    """Then one probe at a time decides whether it is used again."""
+
+
+class QueueSettings(Settings):
+    """How many calls a target may have in flight, and who waits how long for a place."""
+
+    in_flight_per_target: int = Field(default=64, ge=1)
+    waiting: int = Field(default=200, ge=0)
+    wait_s: float = Field(default=5, gt=0)
+
+
+class HedgeSettings(Settings):
+    """A second attempt once the first took longer to its first content than 95 % of late."""
+
+    max_share: float = Field(default=0.05, gt=0, le=1)
+    """At most this share of a pool's calls."""
 
 
 class FallbackSettings(Settings):
-    """Pools tried in order once this one has failed before the first content byte."""
+    """Pools tried in order once this one has failed before the first content byte, by class."""
 
-    planned: ClassVar[dict[str, str]] = {
-        "context_window": "fallbacks by error class",
-        "content_policy": "fallbacks by error class",
-    }
     short_form: ClassVar[dict[str, object] | None] = {"type": "array", "items": {"type": "string"}}
     error: list[str] = Field(default=[])
+    context_window: list[str] = Field(default=[])
+    """When the request is too long for the model."""
+    content_policy: list[str] = Field(default=[])
+    """When the provider refuses the content."""
+
+    @property
+    def every(self) -> list[str]:
+        """The pools of all classes, each once."""
+        return list(dict.fromkeys((*self.error, *self.context_window, *self.content_policy)))
 
     @model_validator(mode="before")
     @classmethod
@@ -78,9 +110,6 @@ class PoolSettings(Settings):
     """Targets that may stand in for each other."""
 
     planned: ClassVar[dict[str, str]] = {
-        "queue": "in-flight caps and queues",
-        "breaker": "circuit breakers",
-        "hedge": "hedging",
         "drop_unsupported": "dropping parameters",
         "serves: embeddings": "serving embeddings",
         "serves: rerank": "serving rerankers",
@@ -93,3 +122,6 @@ class PoolSettings(Settings):
     timeouts: TimeoutSettings = TimeoutSettings()
     retries: RetrySettings = RetrySettings()
     fallbacks: FallbackSettings = FallbackSettings()
+    breaker: BreakerSettings = BreakerSettings()
+    queue: QueueSettings | None = None
+    hedge: HedgeSettings | None = None

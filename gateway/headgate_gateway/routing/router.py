@@ -4,33 +4,55 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from headgate_core.context import Context
-from headgate_core.errors import (
-    ConfigurationError,
-    HeadgateError,
-    UpstreamError,
-    UpstreamStatus,
-    UpstreamTruncated,
-)
+from headgate_core.errors import ConfigurationError, Overloaded, UpstreamError, UpstreamStatus
 from headgate_core.plugins import unknown
-from headgate_core.ports import ModelRequest, Target
-from headgate_core.reply import Done, Event, Events, Facts, Reply, closing
+from headgate_core.ports import ModelRequest
+from headgate_core.reply import Events, Owned, Reply
 from headgate_core.types import Principal, Purpose
-from headgate_gateway.routing.attempts import Asked, Attempt, Attempts
-from headgate_gateway.routing.pools import Pool, chain
-from headgate_gateway.routing.timers import Timers
+from headgate_gateway.routing.attempts import Asked, Attempts
+from headgate_gateway.routing.failures import fallback_class, worth_another
+from headgate_gateway.routing.hedging import Try, first_of
+from headgate_gateway.routing.one_try import Limits, OneTry
+from headgate_gateway.routing.pools import Pool
+from headgate_gateway.routing.target_state import TargetState
 
 LONGEST_PAUSE_S = 8.0
+MOST_KEYS = 10
+"""Credentials of one target that one call may run through."""
+_PURPOSES = {"retry": Purpose.RETRY, "hedge": Purpose.HEDGE}
+
+
+@dataclass(slots=True)
+class _Call:
+    """What stays the same while one call is tried here and there."""
+
+    request: ModelRequest
+    asked: Asked
+    started: float
+    tries: int = 0
+
+    def limits(self, pool: Pool) -> Limits:
+        """The tighter of the pool's and the route's total; both count from the call's start."""
+        timeouts = pool.settings.timeouts
+        context = self.request.context
+        route_s = context.notes.get("total_s") if context else None
+        total_s = min(timeouts.total_s, route_s) if route_s else timeouts.total_s
+        return Limits(timeouts, total_s, self.started + total_s)
+
+    def late(self, pool: Pool) -> bool:
+        """Whether no time is left for another try in this pool."""
+        return asyncio.get_running_loop().time() >= self.limits(pool).total_at
 
 
 class Router:
-    """Chooses a target, calls it, retries, falls back; never once content has been passed on."""
+    """Chooses a target, calls it, retries, hedges, falls back; never once content has gone out."""
 
     def __init__(self, pools: Mapping[str, Pool], attempts: Attempts, config_hash: str) -> None:
-        self._pools = pools
+        self.pools = pools
         self._attempts = attempts
         self._config_hash = config_hash
 
@@ -43,140 +65,159 @@ class Router:
         parent: Context | None = None,
     ) -> Reply:
         """A reply whose first content has arrived. Raises the last ``UpstreamError``."""
-        if pool not in self._pools:
-            raise ConfigurationError(unknown("pool", pool, tuple(self._pools)))
+        if pool not in self.pools:
+            raise ConfigurationError(unknown("pool", pool, tuple(self.pools)))
         asked = Asked(pool, purpose, principal, parent, self._config_hash)
-        started = asyncio.get_running_loop().time()
-        failure: UpstreamError | None = None
-        previous: Target | None = None
-        for n, (stand_in, target) in enumerate(self._tries(pool)):
-            why = _why(n, stand_in.settings.name != pool)
-            if failure is not None and target == previous:
-                await _pause(n, failure)
-            previous = target
+        call = _Call(request, asked, asyncio.get_running_loop().time())
+        return await self._through(call, pool)
+
+    async def _through(self, call: _Call, name: str) -> Reply:
+        """The pool, then what its failure's class falls back to, each pool once."""
+        ahead, been = [name], set[str]()
+        failure: UpstreamError | Overloaded | None = None
+        while ahead:
+            pool = self.pools[ahead.pop(0)]
+            if pool.name in been:
+                continue
+            been.add(pool.name)
             try:
-                here = replace(asked, pool=stand_in.settings.name)
-                return await self._try(here, stand_in, target, why, request, started)
+                return await self._queued(call, pool)
+            except Overloaded as error:
+                failure = error
+                ahead[:0] = pool.settings.fallbacks.error
             except UpstreamError as error:
                 failure = error
-                late = asyncio.get_running_loop().time() >= started + _total_s(stand_in, request)
-                if late or not worth_another(error):
+                wanted = fallback_class(error)
+                if wanted is None or call.late(pool):
                     break
-        raise failure or UpstreamError(f"The pool {pool!r} has no target to try.")
+                ahead[:0] = getattr(pool.settings.fallbacks, wanted)
+        raise failure or UpstreamError(f"The pool {name!r} has no target to try.")
 
-    def _tries(self, name: str) -> Iterator[tuple[Pool, Target]]:
-        for pool in chain(self._pools, name):
-            for target in pool.tries():
-                yield pool, target
-
-    async def _try(
-        self,
-        asked: Asked,
-        pool: Pool,
-        target: Target,
-        why: str,
-        request: ModelRequest,
-        started: float,
-    ) -> Reply:
-        settings = pool.settings.timeouts
-        total_s = _total_s(pool, request)
-        timers = Timers(settings, total_s, started + total_s)
-        attempt = self._attempts.begin(asked, target, why, request)
-        facts = Facts()
+    async def _queued(self, call: _Call, pool: Pool) -> Reply:
+        """Hold one of the pool's places from before the first try to the reply's last event."""
+        queue = pool.queue
+        if queue is None:
+            return await self._retried(call, pool)
+        await queue.take(call.asked.principal.key_id)
+        give_back = _once(queue.give_back)
         try:
-            own = replace(request, timeouts=settings)
-            provider = pool.providers[target.provider]
-            reply = await timers.first(provider.chat(own, target.model))
-            facts = reply.facts
-            held = await _primed(reply, timers)
-        except BaseException as error:
-            self._failed(attempt, facts, error, asked.parent)
+            reply = await self._retried(call, pool)
+        except BaseException:
+            give_back()
             raise
-        if facts.content:
-            attempt.content_came()
-        onward = self._passed_on(reply, held, attempt, timers, asked.parent)
-        return replace(reply, events=onward)
+        return _with_end(reply, give_back, call.asked.parent)
 
-    async def _passed_on(
-        self,
-        reply: Reply,
-        held: list[Event],
-        attempt: Attempt,
-        timers: Timers,
-        parent: Context | None,
-    ) -> Events:
-        source = reply.events
+    async def _retried(self, call: _Call, pool: Pool) -> Reply:
+        pool.retries.earn()
+        if pool.hedges is not None:
+            pool.hedges.earn()
+        failure: UpstreamError | None = None
+        previous: TargetState | None = None
+        for n, state in enumerate(_tries(pool)):
+            if failure is not None:
+                if call.late(pool) or not pool.retries.spend():
+                    break
+                await _pause(n, failure, same=state is previous)
+            previous = state
+            try:
+                return await self._hedged(call, pool, state, n)
+            except UpstreamError as error:
+                failure = error
+                if not worth_another(error) and not error_of_key(error):
+                    break
+        raise failure or UpstreamError(f"The pool {pool.name!r} has no target to try.")
+
+    async def _hedged(self, call: _Call, pool: Pool, state: TargetState, n: int) -> Reply:
+        delay = state.first_token_p95() if pool.hedges is not None and n == 0 else None
+        if delay is None:
+            return await self._with_keys(call, pool, state, "retry" if n else "")
+
+        def another() -> Try | None:
+            others = [s for s in pool.order() if s is not state]
+            hedges = pool.hedges
+            if not others or hedges is None or not (hedges.spend() and pool.retries.spend()):
+                return None
+            return lambda: self._with_keys(call, pool, others[0], "hedge")
+
+        return await first_of(lambda: self._with_keys(call, pool, state, ""), delay, another)
+
+    async def _with_keys(self, call: _Call, pool: Pool, state: TargetState, why: str) -> Reply:
+        """Try the target; while it refuses a key and has another one, try that at once."""
+        for _ in range(MOST_KEYS - 1):
+            try:
+                return await self._once(call, pool, state, why)
+            except UpstreamStatus as error:
+                if not error.another_key or call.late(pool):
+                    raise
+                why = "next_key"
+        return await self._once(call, pool, state, why)
+
+    async def _once(self, call: _Call, pool: Pool, state: TargetState, why: str) -> Reply:
+        if not why:
+            why = "first" if call.tries == 0 else "fallback"
+        call.tries += 1
+        purpose = call.asked.purpose
+        if purpose is Purpose.SERVE:
+            purpose = _PURPOSES.get(why, purpose)
+        asked = replace(call.asked, pool=pool.name, purpose=purpose)
+        return await OneTry(self._attempts, state, asked).run(call.request, why, call.limits(pool))
+
+
+def error_of_key(error: UpstreamError) -> bool:
+    """All keys of this target are refused: another target of the pool may still do."""
+    return isinstance(error, UpstreamStatus) and error.credentials
+
+
+def _tries(pool: Pool) -> Iterator[TargetState]:
+    """The targets of one call's tries: each in its order, then round again."""
+    order = pool.order()
+    for n in range(pool.settings.retries.attempts):
+        yield order[n % len(order)]
+
+
+def _once(action: Callable[[], None]) -> Callable[[], None]:
+    done: list[bool] = []
+
+    def run() -> None:
+        if not done:
+            done.append(True)
+            action()
+
+    return run
+
+
+def _with_end(reply: Reply, ended: Callable[[], None], parent: Context | None) -> Reply:
+    """The reply, with ``ended`` called when its events are over, closed or never wanted."""
+    source = reply.events
+
+    async def events() -> Events:
         try:
-            async with closing(source) as events:
-                for event in held:
-                    if isinstance(event, Done):
-                        self._succeeded(attempt, reply.facts, parent)
-                    yield event
-                while not (held and isinstance(held[-1], Done)):
-                    event = await timers.between(_next(events))
-                    if isinstance(event, Done):
-                        self._succeeded(attempt, reply.facts, parent)
-                        yield event
-                        return
-                    yield event
-        except BaseException as error:
-            self._failed(attempt, reply.facts, error, parent)
-            raise
+            async for event in source:
+                yield event
+        finally:
+            ended()
+            await _close(source)
 
-    def _succeeded(self, attempt: Attempt, facts: Facts, parent: Context | None) -> None:
-        attempt.record["status"] = 200
-        self._attempts.settle(attempt, "ok", facts)
-        self._attempts.close(attempt, parent)
+    async def unused() -> None:
+        ended()
+        await _close(source)
 
-    def _failed(
-        self, attempt: Attempt, facts: Facts, error: BaseException, parent: Context | None
-    ) -> None:
-        if attempt.record["outcome"]:
-            return
-        if isinstance(error, HeadgateError):
-            attempt.record["status"] = getattr(error, "upstream_status", None)
-            self._attempts.settle(attempt, "error", facts, f"{error.error_code}: {error.message}")
-        elif isinstance(error, asyncio.CancelledError | GeneratorExit):
-            self._attempts.settle(attempt, "cancelled", facts)
-        else:
-            self._attempts.settle(attempt, "error", facts, type(error).__name__)
-        self._attempts.close(attempt, parent)
+    owned = Owned(events(), unused)
+    if parent is not None:
+        parent.closers.append(owned.aclose)
+    return replace(reply, events=owned)
 
 
-async def _primed(reply: Reply, timers: Timers) -> list[Event]:
-    """Read until the first content, so that a target that fails before it can be replaced."""
-    held: list[Event] = []
-    while not held or not (reply.facts.content or isinstance(held[-1], Done)):
-        held.append(await timers.first(_next(reply.events)))
-    return held
+async def _close(events: object) -> None:
+    close = getattr(events, "aclose", None)
+    if close is not None:
+        await close()
 
 
-async def _next(events: Events) -> Event:
-    try:
-        return await anext(events)
-    except StopAsyncIteration:
-        raise UpstreamTruncated("The reply ended before it was complete.") from None
-
-
-def worth_another(error: UpstreamError) -> bool:
-    """Whether another try of the same request may succeed."""
-    return error.worth_retrying if isinstance(error, UpstreamStatus) else error.retryable
-
-
-def _why(n: int, fallback: bool) -> str:
-    if n == 0:
-        return "first"
-    return "fallback" if fallback else "retry"
-
-
-def _total_s(pool: Pool, request: ModelRequest) -> float:
-    pool_s = pool.settings.timeouts.total_s
-    route_s = request.context.notes.get("total_s") if request.context else None
-    return min(pool_s, route_s) if route_s else pool_s
-
-
-async def _pause(n: int, failure: UpstreamError) -> None:
-    """Full jitter (Brooker, 2015); a ``retry-after`` of the target is the least wait."""
+async def _pause(n: int, failure: UpstreamError, *, same: bool) -> None:
+    """Full jitter (Brooker, 2015) before the same target; its ``retry-after`` is the least wait."""
+    if not same:
+        return
     least = getattr(failure, "retry_after_s", None) or 0.0
     pause = max(least, random.uniform(0, min(LONGEST_PAUSE_S, 0.5 * 2**n)))
     await asyncio.sleep(min(pause, LONGEST_PAUSE_S))

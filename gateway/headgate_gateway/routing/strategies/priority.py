@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from headgate_core.ports import Target
+from headgate_core.ports import Candidate
 
 
 @dataclass(slots=True)
 class Priority:
     """The first target is preferred; the others stand in for it, in order."""
 
-    def order(self, targets: Sequence[Target]) -> Sequence[Target]:
+    def order(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
         """As listed."""
-        return targets
+        return candidates

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from headgate_core.ports import Target
+from headgate_core.ports import Candidate
 
 
 @dataclass(slots=True)
@@ -16,6 +16,6 @@ class Weighted:
     Method: exponential keys (Efraimidis and Spirakis, 2006), a weighted shuffle in one pass.
     """
 
-    def order(self, targets: Sequence[Target]) -> Sequence[Target]:
+    def order(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
         """All targets in a weighted random order."""
-        return sorted(targets, key=lambda t: random.expovariate(t.weight))
+        return sorted(candidates, key=lambda c: random.expovariate(c.target.weight))

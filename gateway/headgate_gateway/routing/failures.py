@@ -1,0 +1,44 @@
+"""What a failure means for the routing: the adapter says what happened, this decides what to do."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from headgate_core.errors import UpstreamError, UpstreamStatus
+
+FallbackClass = Literal["error", "context_window", "content_policy"]
+
+_CONTEXT = re.compile(
+    r"context[_ ](?:length|window)|maximum context|too many (?:input )?tokens|prompt is too long"
+    r"|reduce the length|input is too long|exceeds? the (?:model's )?(?:maximum|context)",
+    re.IGNORECASE,
+)
+_POLICY = re.compile(
+    r"content[_ ](?:policy|filter|management)|safety system|responsible ai", re.IGNORECASE
+)
+_CLIENT_STATUSES = frozenset({400, 413, 422})
+
+
+def worth_another(error: UpstreamError) -> bool:
+    """Whether another try of the same request may succeed."""
+    return error.worth_retrying if isinstance(error, UpstreamStatus) else error.retryable
+
+
+def fallback_class(error: UpstreamError) -> FallbackClass | None:
+    """Which of a pool's fallback lists the failure calls for; None = none, the caller must act."""
+    if isinstance(error, UpstreamStatus) and error.upstream_status in _CLIENT_STATUSES:
+        said = f"{error.upstream_code} {error.message}"
+        if _CONTEXT.search(said):
+            return "context_window"
+        return "content_policy" if _POLICY.search(said) else None
+    if isinstance(error, UpstreamStatus) and not error.worth_retrying:
+        return "error" if error.credentials else None
+    return "error"
+
+
+def is_provider_fault(error: UpstreamError) -> bool:
+    """Whether the breaker counts it: not a caller's mistake, and not one key's own limit."""
+    if isinstance(error, UpstreamStatus):
+        return error.upstream_status >= 500
+    return True

@@ -1,0 +1,72 @@
+"""Waiting for a free place, bounded and fair: principals take turns, each in its own order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+
+from headgate_core.errors import Overloaded
+
+
+class FairQueue:
+    """``places`` may be taken at once; at most ``waiting`` callers wait, each ``wait_s`` at most.
+
+    Whoever gives a place back hands it to the first waiter of the principal whose turn it is, so
+    one principal with a thousand calls delays another by one call, not by a thousand.
+    """
+
+    def __init__(self, places: int, waiting: int, wait_s: float) -> None:
+        self._free = places
+        self._most = waiting
+        self._wait_s = wait_s
+        self._lines: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+
+    @property
+    def length(self) -> int:
+        """How many wait now."""
+        return sum(map(len, self._lines.values()))
+
+    async def take(self, principal: str) -> None:
+        """Take a place. Raises ``Overloaded`` when too many wait or none came free in time."""
+        if self._free > 0:
+            self._free -= 1
+            return
+        if self.length >= self._most:
+            raise Overloaded(f"{self._most} calls wait for this pool already.", retry_after_s=1)
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._lines.setdefault(principal, deque()).append(waiter)
+        try:
+            async with asyncio.timeout(self._wait_s):
+                await waiter
+        except TimeoutError:
+            self._leave(principal, waiter)
+            raise Overloaded(
+                f"No place came free within queue.wait_s = {self._wait_s:g}.", retry_after_s=1
+            ) from None
+        except BaseException:
+            self._leave(principal, waiter)
+            raise
+
+    def give_back(self) -> None:
+        """Free a place, or hand it to whoever is next."""
+        while self._lines:
+            principal, line = next(iter(self._lines.items()))
+            waiter = line.popleft()
+            if line:
+                self._lines.move_to_end(principal)
+            else:
+                del self._lines[principal]
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+        self._free += 1
+
+    def _leave(self, principal: str, waiter: asyncio.Future[None]) -> None:
+        if waiter.done() and not waiter.cancelled():
+            self.give_back()  # the place was handed over at the very moment of giving up
+            return
+        line = self._lines.get(principal)
+        if line is not None and waiter in line:
+            line.remove(waiter)
+            if not line:
+                del self._lines[principal]

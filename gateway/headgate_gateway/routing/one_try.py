@@ -1,0 +1,139 @@
+"""One try at one target: from the line before it is sent to the last event of its reply."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, replace
+
+from headgate_core.context import Context
+from headgate_core.errors import HeadgateError, UpstreamError, UpstreamTruncated
+from headgate_core.ports import ModelRequest
+from headgate_core.reply import Done, Event, Events, Facts, Owned, Reply, closing
+from headgate_core.settings.pools import TimeoutSettings
+from headgate_gateway.routing.attempts import Asked, Attempt, Attempts
+from headgate_gateway.routing.failures import is_provider_fault
+from headgate_gateway.routing.target_state import TargetState
+from headgate_gateway.routing.timers import Timers
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The timers of a try; ``total_at`` is when the whole call must be over (loop's clock)."""
+
+    timeouts: TimeoutSettings
+    total_s: float
+    total_at: float
+
+
+class OneTry:
+    """Sends a request to one target and keeps attempt, load and breaker true to what happens."""
+
+    def __init__(self, attempts: Attempts, state: TargetState, asked: Asked) -> None:
+        self._attempts = attempts
+        self._state = state
+        self._asked = asked
+        self._open = False
+
+    async def run(self, request: ModelRequest, why: str, limits: Limits) -> Reply:
+        """A reply whose first content has arrived. Raises ``UpstreamError``."""
+        state = self._state
+        timers = Timers(limits.timeouts, limits.total_s, limits.total_at)
+        attempt = self._attempts.begin(self._asked, state.target, why, request)
+        state.breaker.sent()
+        state.in_flight += 1
+        self._open = True
+        facts = Facts()
+        begun = time.monotonic()
+        try:
+            own = replace(request, timeouts=limits.timeouts)
+            reply = await timers.first(state.provider.chat(own, state.target.model))
+            facts = reply.facts
+            held = await _primed(reply, timers)
+        except BaseException as error:
+            self._failed(attempt, facts, error)
+            raise
+        if facts.content:
+            attempt.content_came()
+            state.answered(time.monotonic() - begun)
+        onward = Owned(
+            self._passed_on(reply, held, attempt, timers), lambda: self._unused(reply, attempt)
+        )
+        if self._asked.parent is not None:
+            self._asked.parent.closers.append(onward.aclose)
+        return replace(reply, events=onward)
+
+    async def _unused(self, reply: Reply, attempt: Attempt) -> None:
+        """Somebody else answered, or the call ended before the reply was looked at."""
+        self._failed(attempt, reply.facts, GeneratorExit())
+        close = getattr(reply.events, "aclose", None)
+        if close is not None:
+            await close()
+
+    async def _passed_on(
+        self, reply: Reply, held: list[Event], attempt: Attempt, timers: Timers
+    ) -> Events:
+        try:
+            async with closing(reply.events) as events:
+                for event in held:
+                    self._seen(event, attempt, reply.facts)
+                    yield event
+                while not (held and isinstance(held[-1], Done)):
+                    event = await timers.between(_next(events))
+                    self._seen(event, attempt, reply.facts)
+                    yield event
+                    if isinstance(event, Done):
+                        return
+        except BaseException as error:
+            self._failed(attempt, reply.facts, error)
+            raise
+
+    def _seen(self, event: Event, attempt: Attempt, facts: Facts) -> None:
+        if isinstance(event, Done):
+            attempt.record["status"] = 200
+            self._attempts.settle(attempt, "ok", facts)
+            self._state.breaker.succeeded()
+            self._close(attempt)
+
+    def _failed(self, attempt: Attempt, facts: Facts, error: BaseException) -> None:
+        if not self._open:
+            return
+        if isinstance(error, UpstreamError) and is_provider_fault(error):
+            self._state.breaker.failed()
+        else:
+            self._state.breaker.abandoned()
+        if isinstance(error, HeadgateError):
+            attempt.record["status"] = getattr(error, "upstream_status", None)
+            self._attempts.settle(attempt, "error", facts, f"{error.error_code}: {error.message}")
+        elif isinstance(error, asyncio.CancelledError | GeneratorExit):
+            self._attempts.settle(attempt, "cancelled", facts)
+        else:
+            self._attempts.settle(attempt, "error", facts, type(error).__name__)
+        self._close(attempt)
+
+    def _close(self, attempt: Attempt) -> None:
+        parent: Context | None = self._asked.parent
+        self._open = False
+        self._state.in_flight -= 1
+        self._attempts.close(attempt, parent)
+
+
+async def _primed(reply: Reply, timers: Timers) -> list[Event]:
+    """Read until the first content, so that a target that fails before it can be replaced."""
+    held: list[Event] = []
+    try:
+        while not held or not (reply.facts.content or isinstance(held[-1], Done)):
+            held.append(await timers.first(_next(reply.events)))
+    except BaseException:
+        close = getattr(reply.events, "aclose", None)
+        if close is not None:
+            await close()
+        raise
+    return held
+
+
+async def _next(events: Events) -> Event:
+    try:
+        return await anext(events)
+    except StopAsyncIteration:
+        raise UpstreamTruncated("The reply ended before it was complete.") from None
