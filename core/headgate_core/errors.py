@@ -187,6 +187,12 @@ class UpstreamUnreachable(UpstreamError):
     code = "upstream_unreachable"
 
 
+class UpstreamCredentialsExhausted(UpstreamError):
+    """All keys of the target's provider are refused; nothing was sent."""
+
+    code = "upstream_credentials_exhausted"
+
+
 class UpstreamTimeout(UpstreamError):
     """One of the four timers fired; the message names it and its value."""
 

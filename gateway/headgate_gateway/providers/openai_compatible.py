@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -23,6 +22,7 @@ from headgate_core.ports import ModelRequest
 from headgate_core.reply import Chunk, Done, Event, Events, Facts, Raw, Reply
 from headgate_core.types import Json
 from headgate_gateway.chunks import observe, wants_usage
+from headgate_gateway.credentials import Credentials
 from headgate_gateway.sse import SseEvent, SseSplitter, SseTooLarge
 
 if TYPE_CHECKING:
@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 class OpenaiCompatible:
     """vLLM, OpenAI and their kin. ``base_url`` ends where ``/chat/completions`` begins.
 
-    Options: ``api_keys`` (used in turn), ``proxy`` (URL, empty = none), ``forward_metadata``
-    (OpenAI refuses ``metadata`` without ``store``), ``headers`` sent with every request.
+    Options: ``api_keys`` (used in turn, a refused one rests), ``proxy`` (URL, empty = none),
+    ``forward_metadata`` (OpenAI refuses ``metadata`` without ``store``), ``headers`` sent with
+    every request.
     """
 
     base_url: str
@@ -43,18 +44,27 @@ class OpenaiCompatible:
     forward_metadata: bool = False
     headers: dict[str, str] = field(default_factory=dict)
     _session: ClientSession | None = field(default=None, init=False, repr=False)
-    _keys: Iterator[str] | None = field(default=None, init=False, repr=False)
+    _credentials: Credentials | None = field(default=None, init=False, repr=False)
 
     async def chat(self, request: ModelRequest, model: str) -> Reply:
         """Send one chat completion. Raises ``UpstreamError``; returns once the status is known."""
         body = self._body(request, model)
-        response = await self._post(orjson.dumps(body), request)
+        credentials = self._opened_credentials()
+        place = credentials.take()
+        key = "" if place is None else credentials.key(place)
+        response = await self._post(orjson.dumps(body), request, key)
         facts = Facts()
         try:
             await _check(response, request.stream)
+        except UpstreamStatus as error:
+            response.close()
+            wait = error.retry_after_s
+            error.another_key = credentials.set_aside(place, error.upstream_status, wait)
+            raise
         except BaseException:
             response.close()
             raise
+        credentials.answered(place)
         if request.stream:
             strip = not wants_usage(request.body)
             return Reply(True, _stream(response, facts, request.parsed, strip), facts)
@@ -75,14 +85,19 @@ class OpenaiCompatible:
             body["stream_options"] = {**options, "include_usage": True}
         return body
 
-    async def _post(self, data: bytes, request: ModelRequest) -> ClientResponse:
+    def _opened_credentials(self) -> Credentials:
+        if self._credentials is None:
+            self._credentials = Credentials(self.api_keys)
+        return self._credentials
+
+    async def _post(self, data: bytes, request: ModelRequest, key: str) -> ClientResponse:
         import aiohttp
 
         session = self._opened()
         connect = request.timeouts.connect_s if request.timeouts else 5.0
         headers = {"Content-Type": "application/json", **self.headers}
-        if self._keys is not None:
-            headers["Authorization"] = f"Bearer {next(self._keys)}"
+        if key:
+            headers["Authorization"] = f"Bearer {key}"
         url = f"{self.base_url.rstrip('/')}/chat/completions"
         try:
             return await session.post(
@@ -108,7 +123,6 @@ class OpenaiCompatible:
             self._session = aiohttp.ClientSession(
                 connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
             )
-            self._keys = itertools.cycle(self.api_keys) if self.api_keys else None
         return self._session
 
 
@@ -123,7 +137,10 @@ async def _check(response: ClientResponse, stream: bool) -> None:
         message = _refusal(response.status) or _error_message(raw)
         message = message or f"The upstream answered {response.status}."
         raise UpstreamStatus(
-            message, upstream_status=response.status, retry_after_s=_retry_after(response)
+            message,
+            upstream_status=response.status,
+            retry_after_s=_retry_after(response),
+            upstream_code=_error_code(raw),
         )
     if stream and response.content_type != "text/event-stream":
         raw = await _read(response)
@@ -151,6 +168,15 @@ def _error_message(raw: bytes) -> str:
     if isinstance(error, dict) and isinstance(error.get("message"), str):
         return str(error["message"])
     return error if isinstance(error, str) else ""
+
+
+def _error_code(raw: bytes) -> str:
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return ""
+    error = body.get("error") if isinstance(body, dict) else None
+    return str(error.get("code") or error.get("type") or "") if isinstance(error, dict) else ""
 
 
 def _refusal(status: int) -> str:
