@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 CONFIG := configs/gateway.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format bench clean
+.PHONY: help install run test check format bench bench-wire bench-semantic-cache clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,12 @@ format: install ## Format the code and mend what the linter can mend
 
 bench: install ## Measure start-up and overhead (ratios within one run)
 	@$(BIN)/python tests/benchmarks/startup.py
+
+bench-wire: install ## Measure streams, hang-ups and a sick pool; writes docs/benchmarks/wire.md
+	@$(BIN)/python tests/benchmarks/wire.py --write docs/benchmarks/wire.md
+
+bench-semantic-cache: install ## Measure false hits and hits of the semantic cache
+	@$(BIN)/python tests/benchmarks/semantic_cache.py
 
 clean: ## Remove .venv and var/
 	rm -rf $(VENV) var

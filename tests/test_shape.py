@@ -87,10 +87,11 @@ def test_no_code_asks_for_a_plugin_by_its_name() -> None:
 
 
 def test_stages_stand_in_one_list_and_have_one_file_each() -> None:
-    from headgate_gateway.order import ORDER
+    from headgate_gateway.order import FORWARDED, ORDER
 
     files = {p.stem for p in (ROOT / "gateway/headgate_gateway/stages").glob("*.py")}
-    assert files - {"__init__"} == {stage.__module__.rpartition(".")[2] for stage in ORDER}
+    stages = (*ORDER, *FORWARDED)
+    assert files - {"__init__"} == {s.__module__.rpartition(".")[2] for s in stages}
 
 
 def test_every_package_says_what_it_owns() -> None:

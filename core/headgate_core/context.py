@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from headgate_core.endpoints import CHAT
 from headgate_core.errors import HeadgateError
 from headgate_core.ids import trace_id, uuid7
 from headgate_core.records import AttemptRecord, CallRecord, StageRecord
@@ -40,6 +41,8 @@ class Context:
     peer: Peer = field(default_factory=Peer)
     source: Source = "serve"
     asked_model: str = ""
+    endpoint: str = CHAT
+    """The endpoint that was called, below ``/v1``."""
     call_id: str = field(default_factory=uuid7)
     trace_id: str = field(default_factory=trace_id)
     parent_span_id: str = ""
@@ -48,9 +51,15 @@ class Context:
     tags: tuple[str, ...] = ()
     inputs: Json = field(default_factory=dict)
     """``headgate.inputs`` of the body."""
+    prompt_asked: str = ""
+    """The prompt that the caller says the route has, ``name`` or ``name@version``; empty = any."""
     meta_asked: bool = False
     """The body said ``headgate: {meta: true}``."""
     stream: bool = False
+    parsed: bool = False
+    """The endpoint needs ``Chunk`` events even where the route would forward bytes."""
+    idempotency_key: str = ""
+    """The header ``Idempotency-Key`` as sent; empty when none was."""
 
     principal: Principal | None = None
     pool: str = ""
@@ -65,7 +74,15 @@ class Context:
     cache: str = "off"
     """off | miss | hit"""
     cache_key: str = ""
+    cache_similarity: float | None = None
+    """How near the nearest kept question of a semantic cache was; None = none was compared."""
+    cache_nearest: str = ""
+    """The call that had asked that nearest question."""
+    replayed: str = ""
+    """The call whose kept answer this call got for its idempotency key."""
     reply: Reply | None = None
+    may_capture: bool = False
+    """The caller is admitted and what he sent is through the guards: it may be kept."""
     answer: str = ""
     """The delivered text of choice 0, kept only on routes with text stages."""
     citations: list[Citation] = field(default_factory=list)
@@ -74,6 +91,8 @@ class Context:
     verdicts: list[Verdict] = field(default_factory=list)
     degraded: list[str] = field(default_factory=list)
     """What a stage had to do without, e.g. ``retrieve: index unreachable``."""
+    dropped: list[str] = field(default_factory=list)
+    """Members that were taken out of the request or the reply, named in ``x-headgate-dropped``."""
     again: list[str] = field(default_factory=list)
 
     attempts: list[AttemptRecord] = field(default_factory=list)

@@ -58,6 +58,16 @@ class HeadgateError(Exception):
         """The status that the caller sees."""
         return type(self).status
 
+    @property
+    def error_type(self) -> str:
+        """The envelope's ``type``."""
+        return type(self).type
+
+    @property
+    def may_retry(self) -> bool | None:
+        """What ``x-should-retry`` says; None leaves it to the SDK's own rules."""
+        return type(self).sdk_may_retry
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -136,6 +146,19 @@ class Conflict(RequestError):
 
     status = 409
     code = "conflict"
+
+
+class IdempotencyConflict(Conflict):
+    """The same ``Idempotency-Key`` came with another body."""
+
+    code = "idempotency_conflict"
+
+
+class IdempotencyInFlight(Conflict):
+    """The first call with this ``Idempotency-Key`` is still going on; asking again is right."""
+
+    code = "idempotency_in_flight"
+    sdk_may_retry: ClassVar[bool | None] = True
 
 
 class TooLarge(RequestError):
@@ -221,6 +244,14 @@ class UpstreamStatus(UpstreamError):
     _KEPT: ClassVar[frozenset[int]] = frozenset({400, 404, 408, 413, 422, 429})
     _RETRY: ClassVar[frozenset[int]] = frozenset({408, 409, 425, 429})
     _CREDENTIALS: ClassVar[frozenset[int]] = frozenset({401, 402, 403})
+    _CODES: ClassVar[dict[int, str]] = {
+        404: "not_found",
+        408: "upstream_timeout",
+        429: "rate_limit_exceeded",
+    }
+    _SPENT: ClassVar[frozenset[str]] = frozenset(
+        {"insufficient_quota", "billing_hard_limit_reached"}
+    )
 
     def __init__(
         self,
@@ -230,14 +261,31 @@ class UpstreamStatus(UpstreamError):
         retry_after_s: float | None = None,
         upstream_code: str = "",
         another_key: bool = False,
+        param: str | None = None,
     ) -> None:
-        super().__init__(message, extra={"upstream_status": upstream_status})
+        super().__init__(message, param=param, extra={"upstream_status": upstream_status})
         self.upstream_status = upstream_status
         self.retry_after_s = retry_after_s
         self.upstream_code = upstream_code
         """The upstream's own ``error.code`` or ``error.type``."""
         self.another_key = another_key
         """The provider has set this key aside and has another one: the same target can be asked."""
+        if self.http_status < 500:
+            self.error_code = upstream_code or self._CODES.get(upstream_status, "invalid_request")
+
+    @property
+    def error_type(self) -> str:
+        """A status that is kept says whose fault it is in OpenAI's own words."""
+        if self.http_status == 408:
+            return "timeout"
+        if self.http_status == 429:
+            return "rate_limit_exceeded"
+        return "invalid_request_error" if self.http_status < 500 else type(self).type
+
+    @property
+    def may_retry(self) -> bool | None:
+        """A quota that is used up does not come back while an SDK waits."""
+        return False if self.upstream_code in self._SPENT else None
 
     @property
     def credentials(self) -> bool:

@@ -21,6 +21,11 @@ def usd_text(amount_pico: int) -> str:
     return f"{sign}{whole}.{digits}" if digits else f"{sign}{whole}"
 
 
+def plain_digits(amount: Decimal) -> str:
+    """Exact digits without an exponent and without trailing zeros, e.g. ``0.4``."""
+    return f"{amount.normalize():f}"
+
+
 def plain_numbers(value: Any) -> Any:
     """``value`` with every ``Decimal`` in it as a float: what JSON for a model is made of."""
     if isinstance(value, Decimal):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
+from headgate_core.endpoints import CHAT
 from headgate_core.records import JournalLine
 from headgate_core.reply import Event, Reply
 from headgate_core.types import (
@@ -45,6 +46,8 @@ class ModelRequest:
     """The pool's timers, set by the routing; a provider applies ``connect_s`` itself."""
     context: Context | None = None
     """The call this belongs to; in-process models take their passages from it."""
+    endpoint: str = CHAT
+    """The upstream's endpoint below ``/v1``: others than chat go to ``Forwarder.forward``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ class Provider(Protocol):
 
 
 class Caller(Protocol):
-    """The only way to a chat model: routed, budgeted, priced and recorded alike."""
+    """The only way to a model: routed, budgeted, priced and recorded alike."""
 
     async def call(
         self,
@@ -152,6 +155,33 @@ class Cache(Protocol):
 
     def put(self, key: str, value: Json) -> None:
         """Store ``value``; may evict others."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """The kept question that is nearest to the one asked; ``value`` only if it is near enough."""
+
+    similarity: float
+    """Cosine; 1 = the same."""
+    call_id: str
+    """The call that had asked it."""
+    value: Json | None
+
+
+@runtime_checkable
+class NearCache(Cache, Protocol):
+    """A cache that also finds answers by the meaning of a text.
+
+    ``scope`` stands for everything but the text: tenant, route, policies, conversation, parameters.
+    """
+
+    async def find(self, scope: str, text: str, principal: Principal) -> Nearest | None:
+        """The nearest question in ``scope``; None when there is none to compare with."""
+        ...
+
+    async def keep(self, scope: str, text: str, value: Json, call_id: str) -> None:
+        """Store the answer to ``text``; may evict others."""
         ...
 
 

@@ -149,7 +149,15 @@ class CallRecord(TypedDict):
     verdicts: list[VerdictRecord]
     passages: list[PassageRecord]
     citations: list[CitationRecord]
+    endpoint: NotRequired[str]
+    """Below ``/v1``, e.g. ``embeddings``; calls of earlier versions were ``chat/completions``."""
     content: NotRequired[Content]
+    cache_similarity: NotRequired[float]
+    """Of the nearest kept question (semantic caches): cosine, 1 = the same."""
+    cache_nearest: NotRequired[str]
+    """The call that had asked it."""
+    replayed: NotRequired[str]
+    """The earlier call whose kept answer this one got for its ``Idempotency-Key``."""
 
 
 class ScoreRecord(TypedDict):
@@ -201,6 +209,7 @@ class CallHead(TypedDict):
     started_unix_ns: int
     stream: bool
     parent_span_id: NotRequired[str]
+    endpoint: NotRequired[str]
 
 
 class BeginLine(TypedDict):

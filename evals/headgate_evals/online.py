@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 from headgate_core.context import Context
+from headgate_core.endpoints import kind_of
 from headgate_core.ports import Tools
 from headgate_core.types import Sample, Score
 from headgate_evals.samples import make_sample
@@ -67,8 +68,11 @@ class OnlineScorer:
         await asyncio.gather(task, return_exceptions=True)
 
     def on_record(self, context: Context) -> None:
-        """Queue a finished call; does nothing before ``start`` and for evaluation runs' calls."""
-        if self._task is None or context.source != "serve":
+        """Queue a finished chat call; evaluation runs' calls are the runner's.
+
+        Does nothing before ``start``, and for calls that are no chat: they have no answer.
+        """
+        if self._task is None or context.source != "serve" or kind_of(context.endpoint) != "chat":
             return
         try:
             self._queue.put_nowait(make_sample(context))

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from headgate_core import plugins
 from headgate_core.context import Context, Peer
-from headgate_core.errors import HeadgateError
+from headgate_core.endpoints import CHAT, kind_of
+from headgate_core.errors import HeadgateError, InvalidRequest
 from headgate_core.ports import Provider, Service, Target, Tools
 from headgate_core.records import JournalLine, ScoreRecord
 from headgate_core.reply import Chunk, Raw
@@ -19,6 +22,7 @@ from headgate_core.store import Store
 from headgate_core.telemetry.hook import TelemetryHook
 from headgate_core.types import Json, Principal, Score, Source, Usage
 from headgate_gateway.chunks import observed_text
+from headgate_gateway.idempotency.claims import Claims
 from headgate_gateway.keys import KeyRing
 from headgate_gateway.lazy import LazyEmbedder, bound, closed, plugin
 from headgate_gateway.ledger.journal import Journal
@@ -26,6 +30,10 @@ from headgate_gateway.ledger.prices import Prices
 from headgate_gateway.ledger.recover import recover
 from headgate_gateway.ledger.writer import Writer
 from headgate_gateway.limits.window import SlidingWindow
+from headgate_gateway.model_facts import ModelFacts
+from headgate_gateway.nowhere import elsewhere
+from headgate_gateway.operations.live import LiveFile, target_rows
+from headgate_gateway.operations.watch import TargetWatch
 from headgate_gateway.plan import Limiter, Parts, RoutePlan
 from headgate_gateway.request import validated
 from headgate_gateway.routes import EVAL_REPLACES, Compiler
@@ -51,6 +59,7 @@ class Gateway:
         self._router = self._routed()
         self._limiter = _limiter(settings, self.data_dir)
         self.parts = Parts(settings, KeyRing(store), self._limiter, self._router, self._append)
+        self.claims = self.parts.claims = Claims(store)
         self.tools = Tools(
             settings,
             self.data_dir,
@@ -101,6 +110,7 @@ class Gateway:
         self._nowhere = self._compiler.nowhere()
 
     async def _start_services(self) -> None:
+        self.services["targets"] = TargetWatch(self._router.pools, self.store, self.claims)
         if self.settings.telemetry.otlp:
             self._telemetry = TelemetryHook(self.settings.telemetry)
             self.services["telemetry"] = self._telemetry
@@ -110,25 +120,45 @@ class Gateway:
             await service.start()
             self.parts.hooks.append(service.on_record)
 
-    def prepare(self, body: Json) -> tuple[Context, RoutePlan]:
-        """A context for a chat body, and the route that it names. Raises ``InvalidRequest``."""
-        validated(body)
+    def prepare(self, body: Json, endpoint: str = CHAT) -> tuple[Context, RoutePlan]:
+        """A context for a body, and the route that it names. Raises ``InvalidRequest``."""
+        kind = kind_of(endpoint)
+        if kind == "moderation" and body.get("model") is None:
+            body = {**body, "model": self._only_moderation()}
+        validated(body, kind)
         own = body.get("headgate") or {}
         model: str = body["model"]
-        plan = self.parts.models.get(model) or self._nowhere
-        assert plan is not None, "the gateway is open"
+        plan = self._plan(model, endpoint)
         ctx = Context(
+            endpoint=endpoint,
             route=plan.name,
             request={k: v for k, v in body.items() if k not in ("headgate", "model")},
             source=self.source,
             asked_model=model,
             inputs=dict(own.get("inputs") or {}),
             meta_asked=bool(own.get("meta")),
-            stream=bool(body.get("stream")),
+            stream=bool(body.get("stream")) and kind == "chat",
         )
         if plan.settings.timeouts.total_s is not None:
             ctx.notes["total_s"] = plan.settings.timeouts.total_s
         return ctx, plan
+
+    def _plan(self, model: str, endpoint: str) -> RoutePlan:
+        plan = self.parts.models.get(model) or self._nowhere
+        assert plan is not None, "the gateway is open"
+        misplaced = plan is not self._nowhere and plan.serves != kind_of(endpoint)
+        return elsewhere(plan) if misplaced else plan
+
+    def _only_moderation(self) -> str:
+        """What a moderation call without a model means, as OpenAI allows it."""
+        pools = [pool.name for pool in self.settings.pools if pool.serves == "moderation"]
+        if len(pools) == 1:
+            return pools[0]
+        raise InvalidRequest(
+            f"`model` must name one of the pools that serve moderation: "
+            f"{', '.join(pools) or 'there is none'}.",
+            param="model",
+        )
 
     def context(
         self, model: str, body: Json, principal: Principal | None = None, source: Source = "serve"
@@ -147,8 +177,7 @@ class Gateway:
 
     async def complete(self, ctx: Context) -> None:
         """Run the whole pipeline and drain the reply; an error is in ``ctx.error``, not raised."""
-        plan = self.parts.models.get(ctx.asked_model) or self._nowhere
-        assert plan is not None, "the gateway is open"
+        plan = self._plan(ctx.asked_model, ctx.endpoint)
         pieces: list[str] = []
         with contextlib.suppress(HeadgateError):
             await plan.pipeline.run(ctx)
@@ -165,6 +194,26 @@ class Gateway:
                 await self._compiler.warm()
         except HeadgateError as error:
             log.warning("not ready to retrieve yet: %s", error)
+
+    def targets(self) -> list[Json]:
+        """Every target of every pool as this process sees it."""
+        return target_rows(self._router.pools.values())
+
+    async def publish(self) -> None:
+        """From now on tell `headgate targets` and `headgate status` about this process."""
+        live = self.services["live"] = LiveFile(self.data_dir, self._snapshot)
+        await live.start()
+
+    def _snapshot(self) -> Json:
+        return {
+            "pid": os.getpid(),
+            "version": version("headgate"),
+            "config": self.settings.hash,
+            "journal_bytes": self._writer.waiting_bytes,
+            "journal_failure": self._writer.failure,
+            "scores_dropped": getattr(self.services.get("scorer"), "dropped", 0),
+            "targets": self.targets(),
+        }
 
     async def flush(self) -> None:
         """Return once everything recorded so far is in the store. Raises ``StoreError``."""
@@ -211,6 +260,7 @@ class Gateway:
         uses = {p.name: p.use for p in settings.providers}
         models = {(t.provider, t.model) for pool in settings.pools for t in pool.targets}
         prices = Prices(settings.prices, models, uses=uses, free=free)
+        self.facts = ModelFacts(settings.pools, prices)
 
         def typical(target: Target) -> int | None:
             return prices.price(Usage(1000, 500), target.provider, target.model).pico

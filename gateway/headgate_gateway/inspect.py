@@ -13,6 +13,7 @@ from headgate_core.ports import Tools
 from headgate_core.settings.gateway import GatewaySettings
 from headgate_core.settings.load import explain
 from headgate_core.store import Store
+from headgate_gateway.idempotency.claims import Claims
 from headgate_gateway.keys import KeyRing
 from headgate_gateway.lazy import LazyEmbedder, plugin
 from headgate_gateway.limits.window import SlidingWindow
@@ -38,6 +39,7 @@ def _compiled(settings: GatewaySettings, store: Store) -> dict[str, RoutePlan]:
     caller = Router({}, None, settings.hash)  # type: ignore[arg-type]  # never called here
     embedder = LazyEmbedder()
     parts = Parts(settings, KeyRing(store), SlidingWindow(), caller, _nowhere)
+    parts.claims = Claims(store)
     tools = Tools(
         settings,
         settings.data_dir,
@@ -91,6 +93,7 @@ def egress_lines(settings: GatewaySettings) -> Iterator[str]:
     """Every host that a route can reach, a line each: route, host, why."""
     pools = {p.name: p for p in settings.pools}
     routes = [(r.name, r.pool) for r in settings.routes] or [(p, p) for p in pools]
+    routes += [(p, p) for p in pools if pools[p].serves != "chat" and (p, p) not in routes]
     for route, pool in routes:
         for reached in chain(pools, pool):
             for target in reached.targets:

@@ -10,6 +10,8 @@ from headgate_gateway.stages.cite import Cite
 from headgate_gateway.stages.guard_input import GuardInput
 from headgate_gateway.stages.guard_output import GuardOutput
 from headgate_gateway.stages.guard_passages import GuardPassages
+from headgate_gateway.stages.guard_texts import GuardTexts
+from headgate_gateway.stages.join import Join, Keep
 from headgate_gateway.stages.recall import Recall
 from headgate_gateway.stages.record import Record
 from headgate_gateway.stages.remember import Remember
@@ -21,6 +23,7 @@ from headgate_gateway.stages.settle import Settle
 ORDER: tuple[type[StageClass], ...] = (
     Authenticate,  # key -> principal                                        401
     Admit,  # model access, requests per minute                             403, 429
+    Join,  # idempotency key: the kept answer, or this call does the work      409
     GuardInput,  # checks on the caller's messages                          refusal
     Retrieve,  # query -> passages                                          502 or degraded
     GuardPassages,  # checks on retrieved text: drops or masks passages
@@ -30,15 +33,26 @@ ORDER: tuple[type[StageClass], ...] = (
     GuardOutput,  # checks on the reply, streams included                   refusal, mask
     Cite,  # markers -> citations over the delivered text
     Remember,  # cache write: what was delivered
+    Keep,  # idempotency key: what was delivered is its answer
     Settle,  # last: usage and cost
     Record,  # last: the call's record, hand-over to scoring and telemetry
 )
+
+FORWARDED: tuple[type[StageClass], ...] = (
+    Authenticate,  # key -> principal                                        401
+    Admit,  # model access, requests per minute                             403, 429
+    GuardTexts,  # checks on the texts of the body: masks                   400
+    Route,  # choose a target, forward the body, retry, fall back           502, 504, 429
+    Settle,  # last: usage and cost
+    Record,  # last: the call's record, hand-over to telemetry
+)
+"""Embeddings, rerank and moderations: the body goes to an upstream as it is."""
 
 
 def compile_route(plan: RoutePlan) -> Pipeline:
     """The stages that have something to do for this route. Sets and returns ``plan.pipeline``."""
     stages: list[Stage] = []
-    for entry in ORDER:
+    for entry in ORDER if plan.serves == "chat" else FORWARDED:
         stage = entry.compile(plan)
         if stage is not None and stage.name not in plan.replaced:
             stages.append(stage)

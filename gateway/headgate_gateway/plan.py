@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from headgate_core.context import Context
+from headgate_core.endpoints import Kind
 from headgate_core.pipeline import Pipeline, Stage
 from headgate_core.ports import Cache, Caller, Guards, Retriever
 from headgate_core.records import JournalLine
@@ -15,6 +16,7 @@ from headgate_core.settings.routes import Capture, RouteSettings
 from headgate_core.types import Json, Principal
 
 if TYPE_CHECKING:
+    from headgate_gateway.idempotency.claims import Claims
     from headgate_gateway.prompts.prompt import Prompt
 
 
@@ -45,6 +47,8 @@ class Parts:
     journal: Callable[[JournalLine], None]
     hooks: list[Callable[[Context], None]] = field(default_factory=list)
     """Called with each finished call: online scoring, telemetry."""
+    claims: Claims | None = None
+    """Idempotency keys and their answers; None = not served."""
     models: Mapping[str, RoutePlan] = field(default_factory=dict)
     """Every name a caller may use as ``model``."""
 
@@ -60,6 +64,8 @@ class RoutePlan:
     capture: Capture
     parameters: Json
     bare: bool = False
+    serves: Kind = "chat"
+    """What the route's pool serves; other kinds than chat are called at their own endpoint."""
     guards: Guards | None = None
     retriever: Retriever | None = None
     prompt: Prompt | None = None
@@ -71,6 +77,8 @@ class RoutePlan:
     @property
     def text(self) -> bool:
         """Whether any stage needs the reply's text; False = bytes are forwarded untouched."""
+        if self.serves != "chat":
+            return False
         guarded = self.guards is not None and (
             self.guards.guards("output") or self.guards.guards("tool_calls")
         )

@@ -1,11 +1,13 @@
-"""A chat request as parsed: known members are validated, unknown ones pass through untouched."""
+"""A request as parsed: known members are validated, unknown ones pass through untouched."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from headgate_core.endpoints import Kind
 from headgate_core.errors import InvalidRequest
 from headgate_core.types import Json
+from headgate_gateway.forwarded import validate_forwarded
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 _NUMBERS: dict[str, tuple[float, float]] = {
@@ -21,11 +23,20 @@ _BOOLEANS = ("stream", "logprobs", "parallel_tool_calls", "store")
 _OWN = ("inputs", "meta")
 
 
-def validated(body: Json) -> Json:
+def validated(body: Json, kind: Kind = "chat") -> Json:
     """The body itself when it is sound. Raises ``InvalidRequest`` naming the parameter."""
     model = body.get("model")
     if not isinstance(model, str) or not model:
         raise InvalidRequest("`model` must be the name of a route, alias or pool.", param="model")
+    _own(body.get("headgate"))
+    if kind == "chat":
+        _chat(body)
+    else:
+        validate_forwarded(kind, body)
+    return body
+
+
+def _chat(body: Json) -> None:
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
         raise InvalidRequest(
@@ -39,8 +50,6 @@ def validated(body: Json) -> Json:
         value = body.get(name)
         if value is not None and not isinstance(value, bool):
             raise InvalidRequest(f"`{name}` must be true or false.", param=name)
-    _own(body.get("headgate"))
-    return body
 
 
 def _message(message: Any, where: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from headgate_core import plugins
 from headgate_core.errors import ConfigurationError
-from headgate_core.ports import Guards, Retriever, Tools
+from headgate_core.ports import Cache, Guards, Retriever, Tools
 from headgate_core.settings.routes import RouteSettings
 from headgate_core.store import Store
 from headgate_gateway.lazy import bound
@@ -17,7 +17,7 @@ from headgate_gateway.order import compile_route
 from headgate_gateway.plan import Parts, RoutePlan
 from headgate_gateway.prompts.registry import Prompts
 
-EVAL_REPLACES = frozenset({"authenticate", "admit", "recall", "remember"})
+EVAL_REPLACES = frozenset({"authenticate", "admit", "join", "recall", "remember", "keep"})
 """Stages that an evaluation replaces by what the suite says."""
 
 
@@ -75,12 +75,11 @@ class Compiler:
             capture=route.capture or settings.defaults.capture,
             parameters=route.parameters,
             bare=bare,
+            serves=next(p.serves for p in settings.pools if p.name == route.pool),
             guards=self._guards_of([*settings.defaults.guards, *route.guards]),
             retriever=self._retriever_of(route),
             prompt=self._prompts.resolve(route.prompt) if route.prompt else None,
-            cache=plugins.build("caches", route.cache.use, route.cache.options)
-            if route.cache
-            else None,
+            cache=self._cache_of(route),
             replaced=self._replaced,
         )
         if plan.retriever is not None and plan.prompt is None:
@@ -90,6 +89,13 @@ class Compiler:
             )
         compile_route(plan)
         return plan
+
+    def _cache_of(self, route: RouteSettings) -> Cache | None:
+        if route.cache is None:
+            return None
+        made = plugins.build("caches", route.cache.use, route.cache.options)
+        cache: Cache = bound(made, self._tools)
+        return cache
 
     def _guards_of(self, names: list[str]) -> Guards | None:
         if not names:

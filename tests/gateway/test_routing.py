@@ -131,7 +131,7 @@ def test_a_dead_target_is_replaced_by_the_next_one_and_both_are_on_record() -> N
 def test_retry_after_is_the_least_wait_before_the_same_target(no_pause: list[float]) -> None:
     busy = Scripted([UpstreamStatus("busy", upstream_status=429, retry_after_s=3.0), "ok"])
     assert asyncio.run(ask(routed(pool("p", {"a": busy})), "p", context())) == "ok"
-    assert len(no_pause) == 1 and 3.0 <= no_pause[0] <= 8.0
+    assert len(no_pause) == 1 and 2.9 < no_pause[0] <= 8.0
 
 
 @pytest.mark.parametrize(

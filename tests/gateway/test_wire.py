@@ -190,7 +190,7 @@ def test_one_can_read_ones_own_call(place: Place) -> None:
 
 
 def test_a_path_that_is_not_served_answers_in_the_envelope(place: Place) -> None:
-    status, body = place.server.post("/v1/embeddings", {})
+    status, body = place.server.post("/v1/audio/speech", {})
     assert (status, body["error"]["code"]) == (404, "endpoint_not_served")
 
 

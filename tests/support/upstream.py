@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from struct import pack
 from typing import Any
 
 import orjson
 from aiohttp import web
+
+ENDPOINTS = ("chat/completions", "embeddings", "rerank", "moderations")
+"""What the fake answers below ``/v1``."""
 
 Json = dict[str, Any]
 Answer = Callable[[web.Request, Json], Awaitable[web.StreamResponse]]
@@ -91,6 +96,41 @@ async def send_events(request: web.Request, events: Sequence[bytes]) -> web.Stre
     return response
 
 
+def vectors_of(inputs: Sequence[Any]) -> list[list[float]]:
+    """A vector for each input: its length and its place, exact in 32 bits."""
+    return [[float(len(one)), float(index), 0.5] for index, one in enumerate(inputs)]
+
+
+def embeds(tokens: int | None = 9) -> Answer:
+    """Answers with ``vectors_of`` the inputs, in base64 where that is asked for."""
+
+    async def answer(request: web.Request, body: Json) -> web.StreamResponse:
+        given = body["input"]
+        single = isinstance(given, str) or (bool(given) and isinstance(given[0], int))
+        found: list[Any] = list(vectors_of([given] if single else given))
+        if body.get("encoding_format") == "base64":
+            found = [b64encode(pack(f"<{len(v)}f", *v)).decode() for v in found]
+        data = [
+            {"object": "embedding", "index": i, "embedding": vector}
+            for i, vector in enumerate(found)
+        ]
+        reply: Json = {"object": "list", "data": data, "model": "fake-embedder"}
+        if tokens is not None:
+            reply["usage"] = {"prompt_tokens": tokens, "total_tokens": tokens}
+        return web.json_response(reply)
+
+    return answer
+
+
+def replies(body: Json) -> Answer:
+    """Answers with exactly this body."""
+
+    async def answer(request: web.Request, asked: Json) -> web.StreamResponse:
+        return web.json_response(body)
+
+    return answer
+
+
 def fails(status: int, message: str = "broken", headers: dict[str, str] | None = None) -> Answer:
     """Answers with an error status and OpenAI's envelope."""
 
@@ -109,6 +149,7 @@ class Upstream:
     url: str = ""
     seen: list[Json] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
     hung_up: threading.Event = field(default_factory=threading.Event)
     """Set when a client closed its connection before the answer was complete."""
 
@@ -117,6 +158,7 @@ class Upstream:
         body = await request.json()
         self.seen.append(body)
         self.headers.append(dict(request.headers))
+        self.paths.append(request.path)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         try:
             return await answer(request, body)
@@ -135,7 +177,8 @@ def upstream(*answers: Answer) -> Iterator[Upstream]:
 
     async def start() -> None:
         app = web.Application()
-        app.router.add_post("/v1/chat/completions", fake.handle)
+        for endpoint in ENDPOINTS:
+            app.router.add_post(f"/v1/{endpoint}", fake.handle)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -10,6 +10,7 @@ from headgate_core.plugins import unknown
 from headgate_core.settings.deployment_checks import check_deployment
 from headgate_core.settings.document import Document, Trail
 from headgate_core.settings.gateway import GatewaySettings
+from headgate_core.settings.kind_checks import check_kinds
 from headgate_core.settings.plugin_checks import check_plugins
 from headgate_core.settings.routes import ScoreSettings
 
@@ -23,6 +24,7 @@ def cross_check(settings: GatewaySettings, document: Document) -> None:
     _one_name_space(settings, document)
     _pools(settings, document)
     _fallback_loops(settings, document)
+    check_kinds(settings, document)
     _routes(settings, document)
     _policies(settings, document)
     _scores(settings, document)

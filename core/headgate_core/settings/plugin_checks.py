@@ -63,14 +63,9 @@ def _use(kind: str, plugin: PluginUse, trail: Trail) -> Use:
 
 def check_use(document: Document, use: Use) -> None:
     """Note what is wrong with one use of a plugin."""
-    try:
-        model = _options(use)
-    except ConfigurationError as error:
-        document.problem((*use.trail, "use"), error.message)
-        return
-    except Exception as error:  # noqa: BLE001 - a foreign module may raise anything on import
-        fault = f"importing {use.use!r} failed: {type(error).__name__}: {error}."
-        document.problem((*use.trail, "use"), fault)
+    model = options_of(use)
+    if isinstance(model, str):
+        document.problem((*use.trail, "use"), model)
         return
     try:
         model.model_validate(dict(use.options))
@@ -83,6 +78,16 @@ def check_use(document: Document, use: Use) -> None:
                 document.problem((*base, name), unknown(what, name, tuple(model.model_fields)))
         others = [e for e in error.errors() if e["type"] != "extra_forbidden" or len(e["loc"]) > 1]
         wording.note(document, others, base)
+
+
+def options_of(use: Use) -> type[BaseModel] | str:
+    """The model of the plugin's options, or what is wrong with the plugin."""
+    try:
+        return _options(use)
+    except ConfigurationError as error:
+        return error.message
+    except Exception as error:  # noqa: BLE001 - a foreign module may raise anything on import
+        return f"importing {use.use!r} failed: {type(error).__name__}: {error}."
 
 
 def _options(use: Use) -> type[BaseModel]:

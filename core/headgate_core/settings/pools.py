@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
 
+from headgate_core.endpoints import Kind
 from headgate_core.settings.base import PluginUse, Settings
 
 
@@ -85,6 +86,12 @@ class HedgeSettings(Settings):
     """At most this share of a pool's calls."""
 
 
+class ProbeSettings(Settings):
+    """Asks the pool's providers for their list of models beside the calls; no call, no cost."""
+
+    every_s: float = Field(default=30, ge=1)
+
+
 class FallbackSettings(Settings):
     """Pools tried in order once this one has failed before the first content byte, by class."""
 
@@ -109,14 +116,8 @@ class FallbackSettings(Settings):
 class PoolSettings(Settings):
     """Targets that may stand in for each other."""
 
-    planned: ClassVar[dict[str, str]] = {
-        "drop_unsupported": "dropping parameters",
-        "serves: embeddings": "serving embeddings",
-        "serves: rerank": "serving rerankers",
-        "serves: moderation": "serving moderation",
-    }
     name: str = Field(min_length=1)
-    serves: Literal["chat"] = "chat"
+    serves: Kind = "chat"
     strategy: PluginUse = PluginUse(use="priority")
     targets: list[TargetSettings] = Field(min_length=1)
     timeouts: TimeoutSettings = TimeoutSettings()
@@ -125,3 +126,6 @@ class PoolSettings(Settings):
     breaker: BreakerSettings = BreakerSettings()
     queue: QueueSettings | None = None
     hedge: HedgeSettings | None = None
+    probe: ProbeSettings | None = None
+    drop_unsupported: bool = False
+    """Parameters that a target cannot honour are left out and named; else the call is refused."""

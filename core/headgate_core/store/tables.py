@@ -25,7 +25,7 @@ secrets = Table(
     Column("value", LargeBinary, nullable=False),
     Column("created_unix_ns", BigInteger, nullable=False),
 )
-"""Server secrets of this store, made at its creation: ``keys`` hashes API keys."""
+"""Server secrets of this store: ``keys`` hashes API keys, ``content`` encrypts kept answers."""
 
 keys = Table(
     "keys",
@@ -179,3 +179,31 @@ run_cases = Table(
     Column("outcome", String(16), nullable=False),
     Column("details", Text, nullable=False),
 )
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("principal", String(36), primary_key=True),
+    Column("route", String(200), primary_key=True),
+    Column("key_hash", String(64), primary_key=True),
+    Column("body_hash", String(64), nullable=False),
+    Column("owner", String(36), nullable=False),
+    Column("lease_unix_ns", BigInteger, nullable=False),
+    Column("expires_unix_ns", BigInteger, nullable=False, index=True),
+    Column("answer", LargeBinary),
+)
+"""One row a principal, route and ``Idempotency-Key``; its ``answer`` is encrypted, NULL = none yet.
+
+``owner`` is the call that works on it; it holds the row until ``lease_unix_ns``.
+"""
+
+disabled_targets = Table(
+    "disabled_targets",
+    metadata,
+    Column("provider", String(200), primary_key=True),
+    Column("model", String(300), primary_key=True),
+    Column("until_unix_ns", BigInteger, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("disabled_unix_ns", BigInteger, nullable=False),
+)
+"""Targets that a person took out of use; a row whose time is over means nothing any more."""

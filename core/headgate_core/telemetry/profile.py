@@ -22,13 +22,14 @@ class StageNames(TypedDict, total=False):
 class Profile(TypedDict):
     """One table: our word for a thing to its standard name.
 
-    ``operations`` are by purpose (``chat`` where there is none), ``providers`` by our name of a
-    provider or a model's prefix.
+    ``operations`` are by purpose, else by the endpoint that was called (``endpoints``), else
+    ``chat``; ``providers`` are by our name of a provider or a model's prefix.
     """
 
     schema_url: str
     names: dict[str, str]
     operations: dict[str, str]
+    endpoints: dict[str, str]
     providers: dict[str, str]
     stages: dict[str, StageNames]
 

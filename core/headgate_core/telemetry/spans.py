@@ -88,6 +88,7 @@ def _server(record: CallRecord, profile: Profile) -> SpanRecord:
             *("cache", "target", "unpriced", "degraded"),
         )
     }
+    attributes["headgate.endpoint"] = record.get("endpoint", "")
     failed = record["outcome"] in ("error", "interrupted")
     if failed:
         attributes[profile["names"]["error_type"]] = record["error_code"] or "_OTHER"
@@ -144,7 +145,7 @@ def _about(record: CallRecord, stage: StageRecord, known: StageNames) -> Attribu
 
 def _attempt(record: CallRecord, attempt: AttemptRecord, profile: Profile) -> SpanRecord:
     names = profile["names"]
-    operation = profile["operations"].get(attempt["purpose"], "chat")
+    operation = _operation(record, attempt, profile)
     attributes: Attributes = {
         names["operation"]: operation,
         names["provider"]: _provider(attempt, profile),
@@ -174,6 +175,14 @@ def _attempt(record: CallRecord, attempt: AttemptRecord, profile: Profile) -> Sp
         "events": [],
         "error": error,
     }
+
+
+def _operation(record: CallRecord, attempt: AttemptRecord, profile: Profile) -> str:
+    """By purpose; of the attempts that answer the caller, by the endpoint that was called."""
+    by_purpose = profile["operations"].get(attempt["purpose"])
+    if by_purpose is not None or attempt["purpose"] not in _ANSWERS:
+        return by_purpose or "chat"
+    return profile["endpoints"].get(record.get("endpoint", ""), "chat")
 
 
 def _usage(attempt: AttemptRecord, names: Mapping[str, str]) -> Attributes:

@@ -66,7 +66,9 @@ class App:
             await respond_json(send, 503, {"status": "starting"}, {"retry-after": "1"})
             return
         await asyncio.to_thread(endpoints.gateway.store.ping)
-        body = {"status": "ready", "config": self._settings.hash}
+        shown = ("pool", "target", "state", "probe")
+        targets = [{k: row[k] for k in shown} for row in endpoints.gateway.targets()]
+        body = {"status": "ready", "config": self._settings.hash, "targets": targets}
         await respond_json(send, 200, body)
 
     async def _endpoints(self) -> Endpoints:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from headgate_core.errors import NotFound, RequestError
+from headgate_core.errors import HeadgateError, NotFound, RequestError
 from headgate_core.settings.gateway import GatewaySettings
 from headgate_gateway.build import Gateway
 from headgate_gateway.http import own
 from headgate_gateway.http.asgi import Receive, Scope, Send
 from headgate_gateway.http.chat import chat_completions
+from headgate_gateway.http.dialect_call import dialect_call, refuse
+from headgate_gateway.http.dialects.dialect import Dialect
+from headgate_gateway.http.dialects.table import dialect_of
+from headgate_gateway.http.forward import PATHS, forward
 
 UNSERVED = (
-    "/v1/completions",
-    "/v1/embeddings",
-    "/v1/responses",
-    "/v1/messages",
-    "/v1/rerank",
-    "/v1/moderations",
+    "/v1/completions/",
+    "/v1/responses/",
     "/v1/files",
     "/v1/vector_stores",
     "/v1/audio",
@@ -43,7 +43,9 @@ class Endpoints:
     @classmethod
     async def open(cls, settings: GatewaySettings) -> Endpoints:
         """Open the gateway behind them. Raises ``ConfigurationError`` or ``StoreError``."""
-        return cls(await Gateway.open(settings))
+        gateway = await Gateway.open(settings)
+        await gateway.publish()
+        return cls(gateway)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request. Raises ``HeadgateError``."""
@@ -52,22 +54,51 @@ class Endpoints:
             _only(scope, "POST")
             await chat_completions(self.gateway, scope, receive, send)
             return
+        if path in PATHS:
+            _only(scope, "POST")
+            await forward(self.gateway, scope, receive, send)
+            return
+        if (dialect := dialect_of(path)) is not None:
+            await self._foreign(dialect, scope, receive, send)
+            return
         await self._reading(path, scope)(send)
+
+    async def _foreign(
+        self, dialect: type[Dialect], scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """A call in another dialect, whose errors come in that dialect too."""
+        try:
+            if scope["path"] != f"/v1/{dialect.path}":
+                raise not_served(scope["path"])
+            _only(scope, "POST")
+        except HeadgateError as error:
+            await refuse(send, error, dialect)
+            return
+        await dialect_call(self.gateway, scope, receive, send, dialect)
 
     def _reading(self, path: str, scope: Scope) -> Callable[[Send], Awaitable[None]]:
         gateway = self.gateway
         if path == "/v1/models":
             _only(scope, "GET")
             return lambda send: own.models(gateway, scope, send)
+        if path.startswith("/v1/models/"):
+            _only(scope, "GET")
+            name = path.removeprefix("/v1/models/")
+            return lambda send: own.model(gateway, scope, send, name)
         if path.startswith("/v1/calls/"):
             _only(scope, "GET")
             call_id = path.removeprefix("/v1/calls/")
             return lambda send: own.own_call(gateway, scope, send, call_id)
         if path.startswith(UNSERVED):
-            raise NotFound(
-                f"{path} is not served by this version of Headgate.", code="endpoint_not_served"
-            )
+            raise not_served(path)
         raise NotFound(f"There is no {path} here.", code="unknown_path")
+
+
+def not_served(path: str) -> NotFound:
+    """The error of a path of a known wire that is not served."""
+    return NotFound(
+        f"{path} is not served by this version of Headgate.", code="endpoint_not_served"
+    )
 
 
 def _only(scope: Scope, method: str) -> None:

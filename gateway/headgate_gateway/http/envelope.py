@@ -14,7 +14,7 @@ def envelope(error: HeadgateError, call_id: str = "") -> Json:
     """``{"error": {message, type, param, code, …}}``; extra data goes inside ``error``."""
     body: Json = {
         "message": error.message,
-        "type": type(error).type,
+        "type": error.error_type,
         "param": error.param,
         "code": error.error_code,
         **error.extra,
@@ -33,8 +33,8 @@ def error_headers(error: HeadgateError) -> dict[str, str]:
     if wait is not None:
         headers["retry-after"] = str(math.ceil(wait))
         headers["retry-after-ms"] = str(math.ceil(wait * 1000))
-    if error.sdk_may_retry is not None:
-        headers["x-should-retry"] = "true" if error.sdk_may_retry else "false"
+    if error.may_retry is not None:
+        headers["x-should-retry"] = "true" if error.may_retry else "false"
     return headers
 
 

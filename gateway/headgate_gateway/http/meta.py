@@ -19,6 +19,10 @@ def reply_headers(ctx: Context, *, settled: bool = False) -> dict[str, str]:
         "x-headgate-attempts": str(len(ctx.attempts)),
         "x-headgate-cache": ctx.cache,
     }
+    if ctx.replayed:
+        headers["idempotency-replayed"] = "true"
+    if ctx.dropped:
+        headers["x-headgate-dropped"] = ", ".join(ctx.dropped)
     if ctx.prompt:
         headers["x-headgate-prompt"] = ctx.prompt
     if settled and not ctx.unpriced:

@@ -7,8 +7,9 @@ import time
 from typing import TYPE_CHECKING
 
 from headgate_core.context import Context
-from headgate_core.errors import NotFound
+from headgate_core.errors import ModelNotFound, NotFound
 from headgate_core.money import usd_text
+from headgate_core.plugins import unknown
 from headgate_core.store import Store
 from headgate_core.store.calls import StoredCall, get_call
 from headgate_core.types import Json, Principal
@@ -19,6 +20,7 @@ from headgate_gateway.stages.authenticate import Authenticate
 
 if TYPE_CHECKING:
     from headgate_gateway.build import Gateway
+    from headgate_gateway.plan import RoutePlan
 
 ANOTHER_WORKER_S = 1.0
 
@@ -33,13 +35,33 @@ async def principal_of(gateway: Gateway, scope: Scope) -> Principal:
 async def models(gateway: Gateway, scope: Scope, send: Send) -> None:
     """``GET /v1/models``: what this key may name as ``model``."""
     who = await principal_of(gateway, scope)
-    created = int(time.time())
     data = [
-        {"id": name, "object": "model", "created": created, "owned_by": plan.settings.team}
+        _model(gateway, name, plan)
         for name, plan in sorted(gateway.parts.models.items())
         if may_use(who, plan)
     ]
     await respond_json(send, 200, {"object": "list", "data": data})
+
+
+async def model(gateway: Gateway, scope: Scope, send: Send, name: str) -> None:
+    """``GET /v1/models/{name}``: one of them. Raises ``ModelNotFound``."""
+    who = await principal_of(gateway, scope)
+    plan = gateway.parts.models.get(name)
+    if plan is None or not may_use(who, plan):
+        usable = sorted(n for n, p in gateway.parts.models.items() if may_use(who, p))
+        text = unknown("model", name, usable)
+        raise ModelNotFound(text[0].upper() + text[1:], param="model")
+    await respond_json(send, 200, _model(gateway, name, plan))
+
+
+def _model(gateway: Gateway, name: str, plan: RoutePlan) -> Json:
+    return {
+        "id": name,
+        "object": "model",
+        "created": int(time.time()),
+        "owned_by": plan.settings.team,
+        "headgate": gateway.facts.of(plan),
+    }
 
 
 async def own_call(gateway: Gateway, scope: Scope, send: Send, call_id: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from headgate_core.endpoints import CHAT
 from headgate_core.records import (
     AttemptHead,
     AttemptLine,
@@ -108,6 +109,7 @@ def _interrupted(head: CallHead, attempts: list[AttemptRecord]) -> CallRecord:
         "verdicts": [],
         "passages": [],
         "citations": [],
+        "endpoint": head.get("endpoint", CHAT),
     }
 
 

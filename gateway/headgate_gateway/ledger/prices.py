@@ -19,6 +19,7 @@ from headgate_gateway.ledger.rates import MTOK, Cost, Rate, from_table
 
 TABLE = "model_prices_and_context_window_backup.json"
 FREE = Cost(0, "free: runs in this process")
+FREE_RATE = Rate(above=0, input=Decimal(0), output=Decimal(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +53,15 @@ class Prices:
         self._free = frozenset(free)
         wanted = [(provider, model) for provider, model in models if provider not in self._free]
         table = _table() if wanted else {}
+        names = {(p, m): (p, uses.get(p, p)) for p, m in wanted}
         self._known = {
             (provider, model): (
                 *_overrides(provider, model, settings.overrides),
-                *_bundled((provider, uses.get(provider, provider)), model, table),
+                *_bundled(prefixes, model, table),
             )
-            for provider, model in wanted
+            for (provider, model), prefixes in names.items()
         }
+        self._windows = {key: _window(names[key], key[1], table) for key in names}
 
     def price(self, usage: Usage, provider: str, model: str, on: date | None = None) -> Cost:
         """The cost of one attempt at ``provider/model`` on a day (UTC; today), rounded once."""
@@ -72,6 +75,17 @@ class Prices:
         if dollars is None:
             return Cost(None, f"unpriced: {priced.source} lacks a price: {rate.text}")
         return Cost(pico(dollars), f"{priced.source}: {rate.text}")
+
+    def rate(self, provider: str, model: str) -> Rate | None:
+        """Today's plain prices (no tier above); None = no known price."""
+        if provider in self._free:
+            return FREE_RATE
+        priced = self._priced(provider, model, None)
+        return None if priced is None else priced.at(0)
+
+    def context_tokens(self, provider: str, model: str) -> int | None:
+        """Tokens that a request to this model may hold, as the table says; None = unknown."""
+        return self._windows.get((provider, model))
 
     def worst_case(
         self, input_tokens: int, max_tokens: int, provider: str, model: str
@@ -107,6 +121,15 @@ def _bundled(prefixes: Iterable[str], model: str, table: Mapping[str, Any]) -> I
         if rates := from_table(table[name]):
             yield _Priced(date.min, f"bundled {name}", rates)
             return
+
+
+def _window(prefixes: Iterable[str], model: str, table: Mapping[str, Any]) -> int | None:
+    """The table's bound on the tokens of a request."""
+    for name in _names(prefixes, model, table):
+        bound = table[name].get("max_input_tokens")
+        if isinstance(bound, int):
+            return bound
+    return None
 
 
 def _override(override: PriceOverride) -> _Priced:

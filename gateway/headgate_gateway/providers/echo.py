@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from headgate_core.ids import uuid7
+from headgate_core.parameters import ONE_TEXT, unsupported
 from headgate_core.ports import ModelRequest
 from headgate_core.reply import Chunk, Done, Event, Facts, Reply
 from headgate_core.types import Json, Usage
@@ -28,16 +29,30 @@ class Echo:
     async def chat(self, request: ModelRequest, model: str) -> Reply:
         """The last message's text, as a whole or as a stream of one chunk a word."""
         messages: list[Json] = request.body["messages"]
-        text = self.prefix + (message_text(messages[-1]) if messages else "")
+        said = self.prefix + (message_text(messages[-1]) if messages else "")
+        text, finish = _bounded(said, request.body)
         words = sum(len(message_text(m).split()) for m in messages)
         usage = Usage(input_tokens=words, output_tokens=len(text.split()))
-        body = _completion(model, text, usage)
-        facts = Facts(usage, model, body["id"], ["stop"], bool(text), len(text))
+        body = _completion(model, text, usage, finish)
+        facts = Facts(usage, model, body["id"], [finish], bool(text), len(text))
         include_usage = wants_usage(request.body)
         return Reply(request.stream, _events(body, text, request.stream, include_usage), facts)
 
+    async def unsupported(self, request: ModelRequest, model: str) -> Sequence[str]:
+        """Whatever would change what is said back."""
+        return unsupported(request.body, ONE_TEXT)
 
-def _completion(model: str, text: str, usage: Usage) -> Json:
+
+def _bounded(text: str, body: Json) -> tuple[str, str]:
+    """The text within the request's limit of words, and the finish reason."""
+    limit = body.get("max_completion_tokens") or body.get("max_tokens")
+    words = list(re.finditer(r"\S+", text))
+    if not isinstance(limit, int) or len(words) <= limit:
+        return text, "stop"
+    return text[: words[limit - 1].end()], "length"
+
+
+def _completion(model: str, text: str, usage: Usage, finish: str) -> Json:
     return {
         "id": f"chatcmpl-{uuid7()}",
         "object": "chat.completion",
@@ -47,7 +62,7 @@ def _completion(model: str, text: str, usage: Usage) -> Json:
             {
                 "index": 0,
                 "message": {"role": "assistant", "content": text},
-                "finish_reason": "stop",
+                "finish_reason": finish,
             }
         ],
         "usage": {

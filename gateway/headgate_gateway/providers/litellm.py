@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,8 @@ from headgate_core.reply import Chunk, Done, Events, Facts, Reply
 from headgate_core.settings.environment import quiet_dependencies
 from headgate_core.types import Json
 from headgate_gateway.chunks import observe, wants_usage
+from headgate_gateway.forwarded_replies import observe_forwarded
+from headgate_gateway.sdk_endpoints import FUNCTIONS, encoded, unsupported_by
 
 
 @dataclass(slots=True)
@@ -47,6 +49,25 @@ class Litellm:
         if request.stream:
             return Reply(True, _stream(answer, facts, not wants_usage(request.body)), facts)
         return Reply(False, _single(answer, facts), facts)
+
+    async def forward(self, request: ModelRequest, model: str) -> Reply:
+        """Embeddings, rerank and moderations through the SDK. Raises ``UpstreamError``."""
+        sdk = await self._loaded()
+        arguments = self._arguments(request, model)
+        del arguments["stream"]
+        wanted = arguments.pop("encoding_format", None)
+        try:
+            answer = await getattr(sdk, FUNCTIONS[request.endpoint])(**arguments)
+        except Exception as error:
+            raise mapped(error) from error
+        body = encoded(_plain(answer), wanted)
+        facts = Facts()
+        observe_forwarded(request.endpoint, facts, body)
+        return Reply(False, _whole(body), facts)
+
+    async def unsupported(self, request: ModelRequest, model: str) -> Sequence[str]:
+        """OpenAI's parameters that the SDK knows this model not to take."""
+        return unsupported_by(await self._loaded(), request.endpoint, model, request.body)
 
     async def _loaded(self) -> Any:
         if self._sdk is None:
@@ -78,6 +99,11 @@ def _import() -> Any:
     sdk.drop_params = False
     sdk.callbacks = []
     return sdk
+
+
+async def _whole(body: Json) -> Events:
+    yield Chunk(body)
+    yield Done()
 
 
 async def _single(answer: Any, facts: Facts) -> Events:

@@ -1,32 +1,29 @@
-"""Any server that speaks OpenAI's chat wire: bytes in, bytes out over aiohttp."""
+"""Any server that speaks OpenAI's wire: bytes in, bytes out over aiohttp."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
-from headgate_core.errors import (
-    UpstreamError,
-    UpstreamMalformed,
-    UpstreamStatus,
-    UpstreamTimeout,
-    UpstreamTruncated,
-    UpstreamUnreachable,
-)
+from headgate_core.errors import UpstreamMalformed, UpstreamStatus
 from headgate_core.ports import ModelRequest
-from headgate_core.reply import Chunk, Done, Event, Events, Facts, Raw, Reply
+from headgate_core.reply import Chunk, Done, Events, Facts, Raw, Reply
 from headgate_core.types import Json
 from headgate_gateway.chunks import observe, wants_usage
 from headgate_gateway.credentials import Credentials
-from headgate_gateway.sse import SseEvent, SseSplitter, SseTooLarge
+from headgate_gateway.forwarded_replies import observe_forwarded
+from headgate_gateway.upstream_errors import parsed, reported
+from headgate_gateway.upstream_http import UpstreamHttp, checked, read
+from headgate_gateway.upstream_stream import ChatStream, events
 
 if TYPE_CHECKING:
-    from aiohttp import ClientResponse, ClientSession
+    from aiohttp import ClientResponse
+
+CONNECT_S = 5.0
+"""How long connecting may take where no pool says it."""
 
 
 @dataclass(slots=True)
@@ -35,7 +32,7 @@ class OpenaiCompatible:
 
     Options: ``api_keys`` (used in turn, a refused one rests), ``proxy`` (URL, empty = none),
     ``forward_metadata`` (OpenAI refuses ``metadata`` without ``store``), ``headers`` sent with
-    every request.
+    every request, ``max_reply_mb`` (a larger reply is an error; streams are bounded by time).
     """
 
     base_url: str
@@ -43,37 +40,42 @@ class OpenaiCompatible:
     proxy: str = ""
     forward_metadata: bool = False
     headers: dict[str, str] = field(default_factory=dict)
-    _session: ClientSession | None = field(default=None, init=False, repr=False)
+    max_reply_mb: float = 64.0
+    _http: UpstreamHttp | None = field(default=None, init=False, repr=False)
     _credentials: Credentials | None = field(default=None, init=False, repr=False)
 
     async def chat(self, request: ModelRequest, model: str) -> Reply:
         """Send one chat completion. Raises ``UpstreamError``; returns once the status is known."""
-        body = self._body(request, model)
-        credentials = self._opened_credentials()
-        place = credentials.take()
-        key = "" if place is None else credentials.key(place)
-        response = await self._post(orjson.dumps(body), request, key)
+        response = await self._sent(request, self._body(request, model))
         facts = Facts()
-        try:
-            await _check(response, request.stream)
-        except UpstreamStatus as error:
-            response.close()
-            wait = error.retry_after_s
-            error.another_key = credentials.set_aside(place, error.upstream_status, wait)
-            raise
-        except BaseException:
-            response.close()
-            raise
-        credentials.answered(place)
         if request.stream:
-            strip = not wants_usage(request.body)
-            return Reply(True, _stream(response, facts, request.parsed, strip), facts)
-        return Reply(False, _single(response, facts, request.parsed), facts)
+            asked = wants_usage(request.body)
+            stream = ChatStream(facts, parse=request.parsed, asked=asked)
+            return Reply(True, self._streamed(response, stream), facts)
+        return Reply(False, self._single(response, facts, request.parsed), facts)
+
+    async def forward(self, request: ModelRequest, model: str) -> Reply:
+        """Send the body to another endpoint as it is. Raises ``UpstreamError``."""
+        response = await self._sent(request, self._body(request, model))
+        facts = Facts()
+        return Reply(False, self._forwarded(response, facts, request), facts)
+
+    async def probe(self) -> None:
+        """Ask for the list of models: no call, no cost. Raises ``UpstreamError``."""
+        headers = dict(self.headers)
+        if self.api_keys:
+            headers["Authorization"] = f"Bearer {self.api_keys[0]}"
+        status = await self._opened().status(f"{self.base_url.rstrip('/')}/models", headers)
+        if status != 200:
+            raise UpstreamStatus(
+                f"The upstream answered a probe with {status}.",
+                upstream_status=status,
+            )
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
+        if self._http is not None:
+            await self._http.close()
 
     def _body(self, request: ModelRequest, model: str) -> Json:
         body = {k: v for k, v in request.body.items() if k != "headgate"}
@@ -85,185 +87,92 @@ class OpenaiCompatible:
             body["stream_options"] = {**options, "include_usage": True}
         return body
 
+    async def _sent(self, request: ModelRequest, body: Json) -> ClientResponse:
+        """The reply once its status says that it is worth reading. Raises ``UpstreamError``."""
+        credentials = self._opened_credentials()
+        place = credentials.take()
+        headers = {"Content-Type": "application/json", **self.headers}
+        if place is not None:
+            headers["Authorization"] = f"Bearer {credentials.key(place)}"
+        url = f"{self.base_url.rstrip('/')}/{request.endpoint}"
+        connect_s = request.timeouts.connect_s if request.timeouts else CONNECT_S
+        response = await self._opened().post(url, orjson.dumps(body), headers, connect_s)
+        try:
+            await checked(response, request.stream)
+        except UpstreamStatus as error:
+            self._opened().let_go(response)
+            wait = error.retry_after_s
+            error.another_key = credentials.set_aside(place, error.upstream_status, wait)
+            raise
+        except BaseException:
+            response.close()
+            raise
+        credentials.answered(place)
+        return response
+
+    def _opened(self) -> UpstreamHttp:
+        if self._http is None:
+            self._http = UpstreamHttp(self.proxy)
+        return self._http
+
     def _opened_credentials(self) -> Credentials:
         if self._credentials is None:
             self._credentials = Credentials(self.api_keys)
         return self._credentials
 
-    async def _post(self, data: bytes, request: ModelRequest, key: str) -> ClientResponse:
-        import aiohttp
-
-        session = self._opened()
-        connect = request.timeouts.connect_s if request.timeouts else 5.0
-        headers = {"Content-Type": "application/json", **self.headers}
-        if key:
-            headers["Authorization"] = f"Bearer {key}"
-        url = f"{self.base_url.rstrip('/')}/chat/completions"
+    async def _single(self, response: ClientResponse, facts: Facts, parse: bool) -> Events:
         try:
-            return await session.post(
-                url,
-                data=data,
-                headers=headers,
-                proxy=self.proxy or None,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect, connect=connect),
-            )
-        except TimeoutError as error:
-            raise UpstreamTimeout(
-                f"Connecting took longer than connect_s = {connect:g}."
-            ) from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise UpstreamUnreachable(f"Cannot reach the upstream: {_reason(error)}.") from error
+            raw = await read(response, int(self.max_reply_mb * 1e6))
+        finally:
+            response.close()  # does nothing once the body was read to its end
+        body = parsed(raw)
+        _observe(facts, body)
+        yield Chunk(body) if parse else Raw(raw)
+        yield Done()
 
-    def _opened(self) -> ClientSession:
-        if self._session is None:
-            import aiohttp
+    async def _forwarded(
+        self, response: ClientResponse, facts: Facts, request: ModelRequest
+    ) -> Events:
+        try:
+            raw = await read(response, int(self.max_reply_mb * 1e6))
+        finally:
+            response.close()  # does nothing once the body was read to its end
+        body = parsed(raw)
+        failure = reported(body)
+        if failure is not None:
+            raise failure
+        observe_forwarded(request.endpoint, facts, body)
+        yield Chunk(body) if request.parsed else Raw(raw)
+        yield Done()
 
-            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
-            self._session = aiohttp.ClientSession(
-                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
-            )
-        return self._session
-
-
-def _reason(error: BaseException) -> str:
-    return str(error) or type(error).__name__
-
-
-async def _check(response: ClientResponse, stream: bool) -> None:
-    """Raises ``UpstreamStatus`` or ``UpstreamMalformed`` when this is no reply to read."""
-    if response.status != 200:
-        raw = await _read(response)
-        message = _refusal(response.status) or _error_message(raw)
-        message = message or f"The upstream answered {response.status}."
-        raise UpstreamStatus(
-            message,
-            upstream_status=response.status,
-            retry_after_s=_retry_after(response),
-            upstream_code=_error_code(raw),
-        )
-    if stream and response.content_type != "text/event-stream":
-        raw = await _read(response)
-        raise UpstreamMalformed(
-            _error_message(raw)
-            or f"The upstream answered a stream request with {response.content_type}."
-        )
+    async def _streamed(self, response: ClientResponse, stream: ChatStream) -> Events:
+        """A stream that ended well gives its connection back; any other closes it at once."""
+        complete = False
+        try:
+            async with aclosing(events(response, stream)) as shown:
+                async for event in shown:
+                    yield event
+            usage = stream.end()
+            complete = True
+        finally:
+            if complete:
+                self._opened().let_go(response)
+            else:
+                response.close()
+        if usage is not None:
+            yield usage
+        yield Done()
 
 
-async def _read(response: ClientResponse) -> bytes:
-    import aiohttp
-
+def _observe(facts: Facts, body: Json) -> None:
+    """Read a whole completion. Raises ``UpstreamError`` when it is none."""
     try:
-        return await response.read()
-    except (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError, OSError) as error:
-        raise UpstreamTruncated(f"The reply was cut off: {_reason(error)}.") from error
-
-
-def _error_message(raw: bytes) -> str:
-    try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        return ""
-    error = body.get("error") if isinstance(body, dict) else None
-    if isinstance(error, dict) and isinstance(error.get("message"), str):
-        return str(error["message"])
-    return error if isinstance(error, str) else ""
-
-
-def _error_code(raw: bytes) -> str:
-    try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        return ""
-    error = body.get("error") if isinstance(body, dict) else None
-    return str(error.get("code") or error.get("type") or "") if isinstance(error, dict) else ""
-
-
-def _refusal(status: int) -> str:
-    """Words of our own where the upstream's may name our credentials."""
-    if status in (401, 402, 403):
-        return f"The upstream refused the gateway's credentials ({status})."
-    return ""
-
-
-def _retry_after(response: ClientResponse) -> float | None:
-    value = response.headers.get("retry-after-ms")
-    if value is not None and value.replace(".", "", 1).isdigit():
-        return float(value) / 1000
-    value = response.headers.get("retry-after", "")
-    if value.replace(".", "", 1).isdigit():
-        return float(value)
-    try:
-        from datetime import UTC, datetime
-
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
-        return None
-
-
-async def _single(response: ClientResponse, facts: Facts, parsed: bool) -> Events:
-    try:
-        raw = await _read(response)
-    finally:
-        response.release()
-    body = _parsed(raw)
-    if not isinstance(body.get("choices"), list):
-        raise UpstreamMalformed(_error_message(raw) or "The reply has no `choices`.")
-    observe(facts, body)
-    yield Chunk(body) if parsed else Raw(raw)
-    yield Done()
-
-
-async def _stream(response: ClientResponse, facts: Facts, parsed: bool, strip: bool) -> Events:
-    async with aclosing(_framed(response)) as framed:
-        async for event in framed:
-            if event.data.startswith(b"[DONE]"):
-                break
-            shown = _event(event, facts, parsed, strip)
-            if shown is not None:
-                yield shown
-    if not facts.finish_reasons:
-        raise UpstreamTruncated("The stream ended without a finish_reason.")
-    yield Done()
-
-
-async def _framed(response: ClientResponse) -> AsyncGenerator[SseEvent, None]:
-    """The body's events, whatever pieces it comes in. Raises ``UpstreamError``."""
-    import aiohttp
-
-    splitter = SseSplitter()
-    try:
-        async for data in response.content.iter_any():
-            for event in splitter.feed(data):
-                yield event
-        last = splitter.rest()
-        if last is not None:
-            yield last
-    except SseTooLarge as error:
-        raise UpstreamMalformed(f"The stream holds {error}.") from error
-    except (aiohttp.ClientError, OSError) as error:
-        raise UpstreamTruncated(f"The stream was cut off: {_reason(error)}.") from error
-    finally:
-        response.close()
-
-
-def _event(event: SseEvent, facts: Facts, parsed: bool, strip: bool) -> Event | None:
-    if not event.data:
-        return None  # a comment or an empty keep-alive
-    body = _parsed(event.data)
-    if body.get("error"):
-        raise UpstreamError(_error_message(event.data) or "The upstream reported an error.")
-    observe(facts, body)
-    if strip and body.get("usage") and not body.get("choices"):
-        return None
-    return Chunk(body) if parsed else Raw(event.raw)
-
-
-def _parsed(data: bytes) -> Json:
-    try:
-        body: Any = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        raise UpstreamMalformed(f"The reply is not JSON: {error}.") from error
-    if not isinstance(body, dict):
-        raise UpstreamMalformed("The reply is not a JSON object.")
-    return body
+        failure = reported(body)
+        if failure is None:
+            observe(facts, body)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise UpstreamMalformed("The reply is not shaped like a chat completion.") from error
+    if failure is None and not isinstance(body.get("choices"), list):
+        failure = UpstreamMalformed("The reply has no `choices`.")
+    if failure is not None:
+        raise failure

@@ -14,6 +14,7 @@ from headgate_core.records import AttemptHead, AttemptRecord, CallHead, JournalL
 from headgate_core.reply import Facts
 from headgate_core.types import Json, Principal, Purpose, Usage
 from headgate_gateway.chunks import message_text
+from headgate_gateway.forwarded import texts, token_count
 
 CHARACTERS_PER_TOKEN = 4
 """Basis of every estimate: the usual rule of thumb for English text."""
@@ -155,9 +156,12 @@ class Attempt:
 
 
 def input_estimate(body: Json) -> int:
-    """Tokens of the messages' text, by ``CHARACTERS_PER_TOKEN``, rounded up."""
-    characters = sum(len(message_text(m)) for m in body.get("messages") or ())
-    return -(-characters // CHARACTERS_PER_TOKEN)
+    """Tokens of the body's text, by ``CHARACTERS_PER_TOKEN``, rounded up; token ids count."""
+    if "messages" in body:
+        characters = sum(len(message_text(m)) for m in body["messages"] or ())
+        return -(-characters // CHARACTERS_PER_TOKEN)
+    characters = sum(len(one.text) for one in texts(body))
+    return -(-characters // CHARACTERS_PER_TOKEN) + token_count(body)
 
 
 def _bound(body: Json) -> int:
@@ -201,4 +205,5 @@ def _head(ctx: Context, config_hash: str) -> CallHead:
         "tags": list(ctx.tags),
         "started_unix_ns": ctx.started_unix_ns,
         "stream": ctx.stream,
+        "endpoint": ctx.endpoint,
     }

@@ -58,6 +58,11 @@ class Breaker:
         self._probing = False
         self._outcomes.append((self._clock(), True))
 
+    def reachable(self) -> None:
+        """A probe beside the calls was answered: an open breaker is half-open at once."""
+        if self.state == "open":
+            self._opened_at = self._clock() - self._settings.open_s
+
     def failed(self) -> None:
         """A fault of the provider; a failed probe opens the breaker for another while."""
         now = self._clock()

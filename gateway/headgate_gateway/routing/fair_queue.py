@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import OrderedDict, deque
 
 from headgate_core.errors import Overloaded
@@ -26,8 +27,11 @@ class FairQueue:
         """How many wait now."""
         return sum(map(len, self._lines.values()))
 
-    async def take(self, principal: str) -> None:
-        """Take a place. Raises ``Overloaded`` when too many wait or none came free in time."""
+    async def take(self, principal: str, at_most_s: float = math.inf) -> None:
+        """Take a place. Raises ``Overloaded`` when too many wait or none came free in time.
+
+        ``at_most_s`` is what is left of the call's own time; the tighter of the two limits wins.
+        """
         if self._free > 0:
             self._free -= 1
             return
@@ -35,14 +39,16 @@ class FairQueue:
             raise Overloaded(f"{self._most} calls wait for this pool already.", retry_after_s=1)
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._lines.setdefault(principal, deque()).append(waiter)
+        wait_s = min(self._wait_s, at_most_s)
         try:
-            async with asyncio.timeout(self._wait_s):
+            async with asyncio.timeout(wait_s):
                 await waiter
         except TimeoutError:
             self._leave(principal, waiter)
-            raise Overloaded(
-                f"No place came free within queue.wait_s = {self._wait_s:g}.", retry_after_s=1
-            ) from None
+            limit = f"queue.wait_s = {wait_s:g}"
+            if wait_s < self._wait_s:
+                limit = f"the {wait_s:g} s that the call had left"
+            raise Overloaded(f"No place came free within {limit}.", retry_after_s=1) from None
         except BaseException:
             self._leave(principal, waiter)
             raise

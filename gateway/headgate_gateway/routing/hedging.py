@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 
 from headgate_core.reply import Reply
@@ -49,10 +48,13 @@ async def _winner(first: asyncio.Task[Reply], running: set[asyncio.Task[Reply]])
 
 
 async def _abandon(losers: set[asyncio.Task[Reply]]) -> None:
+    """Cancel the losers and wait for their end; a hang-up of the caller meanwhile stays one."""
     for task in losers:
         task.cancel()
+    if losers:
+        await asyncio.wait(losers)
     for task in losers:
-        with contextlib.suppress(BaseException):
-            close = getattr((await task).events, "aclose", None)
+        if not task.cancelled() and task.exception() is None:
+            close = getattr(task.result().events, "aclose", None)
             if close is not None:
                 await close()

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from headgate_core.context import Context
-from headgate_core.errors import HeadgateError, UpstreamError, UpstreamTruncated
+from headgate_core.endpoints import CHAT
+from headgate_core.errors import HeadgateError, InvalidRequest, UpstreamError, UpstreamTruncated
 from headgate_core.ports import ModelRequest
 from headgate_core.reply import Done, Event, Events, Facts, Owned, Reply, closing
 from headgate_core.settings.pools import TimeoutSettings
 from headgate_gateway.routing.attempts import Asked, Attempt, Attempts
-from headgate_gateway.routing.failures import is_provider_fault
 from headgate_gateway.routing.target_state import TargetState
 from headgate_gateway.routing.timers import Timers
 
@@ -36,8 +38,12 @@ class OneTry:
         self._open = False
 
     async def run(self, request: ModelRequest, why: str, limits: Limits) -> Reply:
-        """A reply whose first content has arrived. Raises ``UpstreamError``."""
+        """A reply whose first content has arrived. Raises ``UpstreamError``.
+
+        ``InvalidRequest`` says that the provider has no such endpoint; nothing was sent then.
+        """
         state = self._state
+        send = _sender(state, request.endpoint)
         timers = Timers(limits.timeouts, limits.total_s, limits.total_at)
         attempt = self._attempts.begin(self._asked, state.target, why, request)
         state.breaker.sent()
@@ -47,7 +53,7 @@ class OneTry:
         begun = time.monotonic()
         try:
             own = replace(request, timeouts=limits.timeouts)
-            reply = await timers.first(state.provider.chat(own, state.target.model))
+            reply = await timers.first(send(own, state.target.model))
             facts = reply.facts
             held = await _primed(reply, timers)
         except BaseException as error:
@@ -98,11 +104,12 @@ class OneTry:
     def _failed(self, attempt: Attempt, facts: Facts, error: BaseException) -> None:
         if not self._open:
             return
-        if isinstance(error, UpstreamError) and is_provider_fault(error):
-            self._state.breaker.failed()
+        if isinstance(error, UpstreamError):
+            self._state.faulted(error)
         else:
             self._state.breaker.abandoned()
         if isinstance(error, HeadgateError):
+            error.extra.setdefault("target", self._state.target.name)
             attempt.record["status"] = getattr(error, "upstream_status", None)
             self._attempts.settle(attempt, "error", facts, f"{error.error_code}: {error.message}")
         elif isinstance(error, asyncio.CancelledError | GeneratorExit):
@@ -116,6 +123,22 @@ class OneTry:
         self._open = False
         self._state.in_flight -= 1
         self._attempts.close(attempt, parent)
+
+
+_Send: TypeAlias = Callable[[ModelRequest, str], Awaitable[Reply]]
+
+
+def _sender(state: TargetState, endpoint: str) -> _Send:
+    """The provider's method for the endpoint. Raises ``InvalidRequest`` when it has none."""
+    name = "chat" if endpoint == CHAT else "forward"
+    send: _Send | None = getattr(state.provider, name, None)
+    if send is None:
+        raise InvalidRequest(
+            f"The provider {state.target.provider!r} cannot be called at /v1/{endpoint}.",
+            param="model",
+            code="endpoint_not_served",
+        )
+    return send
 
 
 async def _primed(reply: Reply, timers: Timers) -> list[Event]:

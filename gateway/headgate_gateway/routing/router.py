@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from headgate_core.context import Context
+from headgate_core.endpoints import kind_of
 from headgate_core.errors import ConfigurationError, Overloaded, UpstreamError, UpstreamStatus
 from headgate_core.plugins import unknown
 from headgate_core.ports import ModelRequest
@@ -17,10 +17,11 @@ from headgate_gateway.routing.attempts import Asked, Attempts
 from headgate_gateway.routing.failures import fallback_class, worth_another
 from headgate_gateway.routing.hedging import Try, first_of
 from headgate_gateway.routing.one_try import Limits, OneTry
+from headgate_gateway.routing.parameters import UnsupportedParameter, fitted
 from headgate_gateway.routing.pools import Pool
+from headgate_gateway.routing.rests import LONGEST_PAUSE_S, Rests
 from headgate_gateway.routing.target_state import TargetState
 
-LONGEST_PAUSE_S = 8.0
 MOST_KEYS = 10
 """Credentials of one target that one call may run through."""
 _PURPOSES = {"retry": Purpose.RETRY, "hedge": Purpose.HEDGE}
@@ -43,9 +44,13 @@ class _Call:
         total_s = min(timeouts.total_s, route_s) if route_s else timeouts.total_s
         return Limits(timeouts, total_s, self.started + total_s)
 
+    def left(self, pool: Pool) -> float:
+        """Seconds that are left for tries in this pool; 0 or less = none."""
+        return self.limits(pool).total_at - asyncio.get_running_loop().time()
+
     def late(self, pool: Pool) -> bool:
         """Whether no time is left for another try in this pool."""
-        return asyncio.get_running_loop().time() >= self.limits(pool).total_at
+        return self.left(pool) <= 0
 
 
 class Router:
@@ -67,6 +72,11 @@ class Router:
         """A reply whose first content has arrived. Raises the last ``UpstreamError``."""
         if pool not in self.pools:
             raise ConfigurationError(unknown("pool", pool, tuple(self.pools)))
+        serves = self.pools[pool].settings.serves
+        if serves != kind_of(request.endpoint):
+            raise ConfigurationError(
+                f"The pool {pool!r} serves {serves}; it cannot be called at {request.endpoint}."
+            )
         asked = Asked(pool, purpose, principal, parent, self._config_hash)
         call = _Call(request, asked, asyncio.get_running_loop().time())
         return await self._through(call, pool)
@@ -85,6 +95,9 @@ class Router:
             except Overloaded as error:
                 failure = error
                 ahead[:0] = pool.settings.fallbacks.error
+            except UnsupportedParameter:
+                if failure is None:
+                    raise
             except UpstreamError as error:
                 failure = error
                 wanted = fallback_class(error)
@@ -98,7 +111,7 @@ class Router:
         queue = pool.queue
         if queue is None:
             return await self._retried(call, pool)
-        await queue.take(call.asked.principal.key_id)
+        await queue.take(call.asked.principal.key_id, call.left(pool))
         give_back = _once(queue.give_back)
         try:
             reply = await self._retried(call, pool)
@@ -112,20 +125,21 @@ class Router:
         if pool.hedges is not None:
             pool.hedges.earn()
         failure: UpstreamError | None = None
-        previous: TargetState | None = None
+        unfit: UnsupportedParameter | None = None
+        rests = Rests()
         for n, state in enumerate(_tries(pool)):
-            if failure is not None:
-                if call.late(pool) or not pool.retries.spend():
-                    break
-                await _pause(n, failure, same=state is previous)
-            previous = state
+            if failure is not None and not await _may_retry(call, pool, rests.left(state)):
+                continue
             try:
-                return await self._hedged(call, pool, state, n)
+                return await self._hedged(call, pool, state, n if failure is not None else 0)
             except UpstreamError as error:
                 failure = error
+                rests.failed(state, error)
                 if not worth_another(error) and not error_of_key(error):
                     break
-        raise failure or UpstreamError(f"The pool {pool.name!r} has no target to try.")
+            except UnsupportedParameter as error:
+                unfit = unfit or error  # another target of the pool may honour it
+        raise failure or unfit or UpstreamError(f"The pool {pool.name!r} has no target to try.")
 
     async def _hedged(self, call: _Call, pool: Pool, state: TargetState, n: int) -> Reply:
         delay = state.first_token_p95() if pool.hedges is not None and n == 0 else None
@@ -153,6 +167,7 @@ class Router:
         return await self._once(call, pool, state, why)
 
     async def _once(self, call: _Call, pool: Pool, state: TargetState, why: str) -> Reply:
+        fit = await fitted(state, call.request, drop=pool.settings.drop_unsupported)
         if not why:
             why = "first" if call.tries == 0 else "fallback"
         call.tries += 1
@@ -160,7 +175,7 @@ class Router:
         if purpose is Purpose.SERVE:
             purpose = _PURPOSES.get(why, purpose)
         asked = replace(call.asked, pool=pool.name, purpose=purpose)
-        return await OneTry(self._attempts, state, asked).run(call.request, why, call.limits(pool))
+        return await OneTry(self._attempts, state, asked).run(fit, why, call.limits(pool))
 
 
 def error_of_key(error: UpstreamError) -> bool:
@@ -214,10 +229,10 @@ async def _close(events: object) -> None:
         await close()
 
 
-async def _pause(n: int, failure: UpstreamError, *, same: bool) -> None:
-    """Full jitter (Brooker, 2015) before the same target; its ``retry-after`` is the least wait."""
-    if not same:
-        return
-    least = getattr(failure, "retry_after_s", None) or 0.0
-    pause = max(least, random.uniform(0, min(LONGEST_PAUSE_S, 0.5 * 2**n)))
-    await asyncio.sleep(min(pause, LONGEST_PAUSE_S))
+async def _may_retry(call: _Call, pool: Pool, pause_s: float) -> bool:
+    """Wait until the target may be asked again; False when time or budget forbid it."""
+    if pause_s > LONGEST_PAUSE_S or call.left(pool) <= pause_s or not pool.retries.spend():
+        return False
+    if pause_s > 0:
+        await asyncio.sleep(pause_s)
+    return True

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from headgate_core.errors import UpstreamError
 from headgate_core.ports import Candidate, Provider, Target
 from headgate_core.settings.pools import BreakerSettings
 from headgate_gateway.routing.breaker import Breaker
+from headgate_gateway.routing.failures import is_provider_fault
 
 EWMA_WEIGHT = 0.2
 """Weight of the newest time to first token in the moving average."""
@@ -32,6 +34,11 @@ class TargetState:
     in_flight: int = 0
     first_token_s: float | None = None
     disabled_until: datetime | None = None
+    last_fault: str = ""
+    """The code of the latest fault, with the upstream's status where there was one."""
+    last_fault_unix_ns: int = 0
+    probe: str = ""
+    """What the latest probe beside the calls found: ``ok``, a code, empty = none was made."""
     _latest: deque[float] = field(default_factory=lambda: deque(maxlen=LATEST))
 
     @classmethod
@@ -57,6 +64,16 @@ class TargetState:
     def available(self) -> bool:
         """Whether a call may go to it."""
         return not self.disabled() and self.breaker.allows()
+
+    def faulted(self, error: UpstreamError) -> None:
+        """A call to it failed; the breaker hears of the provider's own faults only."""
+        if is_provider_fault(error):
+            self.breaker.failed()
+        else:
+            self.breaker.abandoned()
+        status = getattr(error, "upstream_status", "")
+        self.last_fault = f"{error.error_code} {status}".strip()
+        self.last_fault_unix_ns = time.time_ns()
 
     def answered(self, first_token_s: float) -> None:
         """The first content came after so many seconds."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import orjson
 
 from headgate_core.context import Context
-from headgate_core.ports import Cache
+from headgate_core.errors import HeadgateError
+from headgate_core.ports import Cache, NearCache
+from headgate_core.types import Json
 from headgate_gateway.chunks import reply_of, wants_usage
 from headgate_gateway.plan import RoutePlan
+from headgate_gateway.questions import question_of
 
 _NOT_THE_QUESTION = frozenset({"model", "messages", "stream", "stream_options", "user", "metadata"})
 """Body members that do not change the answer."""
@@ -36,23 +39,41 @@ class Recall:
 
     async def run(self, ctx: Context) -> None:
         """Set ``ctx.cache_key`` and, on a hit, ``ctx.reply``."""
-        ctx.cache_key = self._key(ctx)
-        found = self.cache.get(ctx.cache_key)
+        question = question_of(ctx.request["messages"])
+        if question is not None and isinstance(self.cache, NearCache):
+            rest = [ctx.inputs, question.rest]
+            ctx.cache_key = self._key(ctx, rest)
+            found = await self._nearest(ctx, self.cache, question.text)
+        else:
+            ctx.cache_key = self._key(ctx, ctx.messages or ctx.request["messages"])
+            found = self.cache.get(ctx.cache_key)
         ctx.cache = "hit" if found is not None else "miss"
         if found is not None:
             body = {**found, "id": f"chatcmpl-{ctx.call_id}"}
             include_usage = wants_usage(ctx.request)
             ctx.reply = reply_of(body, stream=ctx.stream, include_usage=include_usage)
 
-    def _key(self, ctx: Context) -> str:
-        asked = {k: v for k, v in ctx.request.items() if k not in _NOT_THE_QUESTION}
+    async def _nearest(self, ctx: Context, cache: NearCache, text: str) -> Json | None:
+        try:
+            nearest = await cache.find(ctx.cache_key, text, ctx.payer)
+        except HeadgateError as error:
+            ctx.degraded.append(f"recall: {error.message}")
+            return None
+        if nearest is None:
+            return None
+        ctx.cache_similarity = round(nearest.similarity, 4)
+        ctx.cache_nearest = nearest.call_id
+        return nearest.value
+
+    def _key(self, ctx: Context, asked: Any) -> str:
+        members = {k: v for k, v in ctx.request.items() if k not in _NOT_THE_QUESTION}
         question = [
             self.scope,
             ctx.payer.tenant,
             sorted(ctx.payer.groups),
             ctx.prompt,
-            ctx.messages or ctx.request["messages"],
+            asked,
             [[p.id, p.text] for p in ctx.passages],
-            {**asked, **ctx.parameters},
+            {**members, **ctx.parameters},
         ]
         return hashlib.sha256(orjson.dumps(question, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from headgate_core.context import Context
+from headgate_core.endpoints import kind_of
 from headgate_core.records import (
     CallRecord,
     CitationRecord,
@@ -17,6 +18,7 @@ from headgate_core.records import (
 )
 from headgate_core.types import Citation, Passage, Usage, Verdict
 from headgate_gateway.chunks import message_text
+from headgate_gateway.forwarded import texts
 from headgate_gateway.plan import RoutePlan
 
 log = logging.getLogger("headgate.record")
@@ -87,7 +89,13 @@ class Record:
             "verdicts": [_verdict(v) for v in ctx.verdicts],
             "passages": [_passage(n, p) for n, p in enumerate(ctx.passages, 1)],
             "citations": [citation_record(c) for c in ctx.citations],
+            "endpoint": ctx.endpoint,
         }
+        if ctx.cache_similarity is not None:
+            record["cache_similarity"] = ctx.cache_similarity
+            record["cache_nearest"] = ctx.cache_nearest
+        if ctx.replayed:
+            record["replayed"] = ctx.replayed
         if self.plan.capture != "none":
             record["content"] = _content(ctx)
         return record
@@ -177,9 +185,12 @@ def _passage(number: int, passage: Passage) -> PassageRecord:
 
 def _content(ctx: Context) -> Content:
     """What the guards let through: messages after masking, the delivered answer."""
-    messages = [
-        {"role": m.get("role", ""), "content": message_text(m)} for m in ctx.request["messages"]
+    messages: list[dict[str, object]] = [
+        {"role": m.get("role", ""), "content": message_text(m)}
+        for m in ctx.request.get("messages") or ()
     ]
+    if kind_of(ctx.endpoint) != "chat":
+        messages = [{"role": "user", "content": one.text} for one in texts(ctx.request)]
     return {
         "messages": messages,
         "answer": ctx.answer,

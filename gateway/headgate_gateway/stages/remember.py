@@ -7,11 +7,12 @@ from typing import ClassVar
 
 from headgate_core.context import Context
 from headgate_core.errors import Internal
-from headgate_core.ports import Cache
+from headgate_core.ports import Cache, NearCache
 from headgate_core.reply import Chunk, Done, Events, Reply, closing
 from headgate_core.types import Json
 from headgate_gateway.chunks import finishes, part, whole
 from headgate_gateway.plan import RoutePlan
+from headgate_gateway.questions import question_of
 
 
 @dataclass(slots=True)
@@ -43,8 +44,15 @@ class Remember:
                     keep = keep and self._plain(event.body)
                 elif isinstance(event, Done) and keep and not ctx.refused and ctx.answer:
                     model = reply.facts.model or ctx.asked_model
-                    self.cache.put(ctx.cache_key, whole("", model, ctx.answer, "stop"))
+                    await self._keep(ctx, whole("", model, ctx.answer, "stop"))
                 yield event
+
+    async def _keep(self, ctx: Context, body: Json) -> None:
+        question = question_of(ctx.request["messages"])
+        if question is not None and isinstance(self.cache, NearCache):
+            await self.cache.keep(ctx.cache_key, question.text, body, ctx.call_id)
+        else:
+            self.cache.put(ctx.cache_key, body)
 
     @staticmethod
     def _plain(body: Json) -> bool:

@@ -38,6 +38,8 @@ class Render:
     async def run(self, ctx: Context) -> None:
         """Set ``ctx.messages`` and ``ctx.parameters``. Raises ``InvalidRequest``."""
         from_prompt: Json = {}
+        if ctx.prompt_asked:
+            self._same_prompt(ctx.prompt_asked)
         if self.prompt is not None:
             messages = ctx.request["messages"]
             rendered = self.prompt.render(ctx.inputs, ctx.passages, messages)
@@ -53,6 +55,15 @@ class Render:
                 param=f"headgate.inputs.{name}",
             )
         ctx.parameters = self._merge(ctx.request, from_prompt)
+
+    def _same_prompt(self, asked: str) -> None:
+        own = self.prompt
+        if own is None or asked not in (own.name, f"{own.name}@{own.version}"):
+            has = f"has the prompt {own.name}@{own.version}" if own else "has no prompt"
+            raise InvalidRequest(
+                f"The route {has}, not {asked!r}. Leave `prompt.id` out or name it.",
+                param="prompt.id",
+            )
 
     def _merge(self, request: Json, from_prompt: Json) -> Json:
         merged = {**self.defaults, **from_prompt, **self.parameters}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from headgate_core.context import Context
+from headgate_core.endpoints import ENDPOINT_OF
 from headgate_core.ports import Caller, ModelRequest
 from headgate_core.types import Purpose
 from headgate_gateway.plan import RoutePlan
@@ -21,11 +22,13 @@ class Route:
     caller: Caller
     pool: str
     parsed: bool
+    endpoint: str
 
     @classmethod
     def compile(cls, plan: RoutePlan) -> Route:
         """Every route has it."""
-        return cls(plan.parts.caller, plan.settings.pool, plan.text)
+        endpoint = ENDPOINT_OF[plan.serves]
+        return cls(plan.parts.caller, plan.settings.pool, plan.text, endpoint)
 
     async def run(self, ctx: Context) -> None:
         """Set ``ctx.reply``, whose first content has arrived. Raises ``UpstreamError``."""
@@ -34,7 +37,13 @@ class Route:
         body = {**ctx.request, **ctx.parameters}
         if ctx.messages is not None:
             body["messages"] = ctx.messages
-        request = ModelRequest(body, ctx.stream, parsed=self.parsed, context=ctx)
+        request = ModelRequest(
+            body,
+            ctx.stream,
+            parsed=self.parsed or ctx.parsed,
+            context=ctx,
+            endpoint=self.endpoint,
+        )
         purpose = Purpose.SERVE if ctx.source == "serve" else Purpose.EVAL
         pool = ctx.pool or self.pool
         ctx.reply = await self.caller.call(pool, request, purpose, ctx.payer, ctx)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from headgate_core.errors import ConfigurationError, UpstreamStatus
+from headgate_core.parameters import ONE_TEXT, unsupported
 from headgate_core.ports import ModelRequest, Tools
 from headgate_core.reply import Reply
 from headgate_core.types import Json, Passage, Purpose, Usage
@@ -63,6 +64,10 @@ class Extractive:
         completion = Completion(model, text, usage, finish)
         options = request.body.get("stream_options") or {}
         return completion.reply(request.stream, bool(options.get("include_usage")))
+
+    async def unsupported(self, request: ModelRequest, model: str) -> Sequence[str]:
+        """Whatever asks for more than one quoted text."""
+        return unsupported(request.body, ONE_TEXT)
 
     async def _answer(
         self, asked: Sequence[str], passages: Sequence[Passage], request: ModelRequest

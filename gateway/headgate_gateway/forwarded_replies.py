@@ -1,0 +1,38 @@
+"""Replies of the endpoints beside chat: what must be in them, and the usage they state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headgate_core.errors import UpstreamMalformed
+from headgate_core.reply import Facts
+from headgate_core.types import Json, Usage
+
+_LISTS = {"embeddings": "data", "rerank": "results", "moderations": "results"}
+"""The member that holds what was asked for."""
+
+
+def observe_forwarded(endpoint: str, facts: Facts, body: Json) -> None:
+    """Read beside the path what the record needs. Raises ``UpstreamMalformed``."""
+    member = _LISTS[endpoint]
+    if not isinstance(body.get(member), list):
+        raise UpstreamMalformed(f"The reply has no `{member}`.")
+    facts.content = True
+    facts.model = _text(body.get("model"))
+    facts.response_id = _text(body.get("id"))
+    usage = body.get("usage")
+    if isinstance(usage, dict):
+        facts.usage = _usage(usage)
+
+
+def _usage(usage: Json) -> Usage | None:
+    """Tokens read; ``total_tokens`` where a server states nothing else, None where it has none."""
+    for name in ("prompt_tokens", "input_tokens", "total_tokens"):
+        value = usage.get(name)
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return Usage(input_tokens=value)
+    return None
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,1 @@
+"""One answer for one ``Idempotency-Key``, however often and wherever it is asked for."""

@@ -1,0 +1,118 @@
+"""What an upstream's error reply says, as one of our errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import orjson
+
+from headgate_core.errors import UpstreamError, UpstreamMalformed, UpstreamStatus
+from headgate_core.types import Json
+
+_CREDENTIALS = (401, 402, 403)
+
+
+def status_error(status: int, headers: Mapping[str, str], raw: bytes) -> UpstreamStatus:
+    """The error of a reply with an error status; its body may be in anybody's dialect, or none."""
+    error = _error_of(_json(raw))
+    said = _message(error) or f"The upstream answered {status}."
+    if status in _CREDENTIALS:
+        # Words of our own where the upstream's may name our credentials.
+        said = f"The upstream refused the gateway's credentials ({status})."
+    failure = UpstreamStatus(
+        said,
+        upstream_status=status,
+        retry_after_s=retry_after(headers),
+        upstream_code=_code(error),
+        param=_text(error.get("param")) or None,
+    )
+    request_id = headers.get("x-request-id") or headers.get("request-id")
+    if request_id:
+        failure.extra["upstream_request_id"] = request_id[:200]
+    return failure
+
+
+def reported(body: Json) -> UpstreamError | None:
+    """The error that a body or a chunk with status 200 carries instead of an answer."""
+    if body.get("error"):
+        error = _error_of(body)
+        said = _message(error) or "The upstream reported an error."
+        code = error.get("code")
+        if isinstance(code, int) and 400 <= code < 600:
+            return status_error(code, {}, orjson.dumps({"error": error}))
+        return UpstreamError(said)
+    for choice in body.get("choices") or ():
+        if isinstance(choice, dict) and choice.get("finish_reason") == "error":
+            error = _error_of(choice)
+            return UpstreamError(_message(error) or "The upstream gave up: finish_reason error.")
+    return None
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds of ``retry-after-ms`` or ``retry-after`` (seconds or a date), if they make sense."""
+    milliseconds = _number(headers.get("retry-after-ms", ""))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    value = headers.get("retry-after", "")
+    seconds = _number(value)
+    if seconds is not None:
+        return seconds
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return max(0.0, (at - datetime.now(UTC)).total_seconds())
+
+
+def parsed(data: bytes) -> Json:
+    """A JSON object. Raises ``UpstreamMalformed``."""
+    try:
+        body: Any = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise UpstreamMalformed(f"The reply is not JSON: {error}.") from error
+    if not isinstance(body, dict):
+        raise UpstreamMalformed("The reply is not a JSON object.")
+    return body
+
+
+def _json(raw: bytes) -> Json:
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return {}
+    if isinstance(body, list) and body:
+        body = body[0]  # Gemini sends a list of one
+    return body if isinstance(body, dict) else {}
+
+
+def _error_of(body: Json) -> Json:
+    """The error object: under ``error`` (OpenAI, Anthropic, Google) or the body (Bedrock, vLLM)."""
+    error = body.get("error", body)
+    if isinstance(error, str):
+        return {**body, "message": error}
+    return error if isinstance(error, dict) else {}
+
+
+def _message(error: Json) -> str:
+    return _text(error.get("message")) or _text(error.get("detail"))
+
+
+def _code(error: Json) -> str:
+    """The most telling word: a code that is no number, else the type, else Google's status."""
+    code = _text(error.get("code"))
+    if code and not code.isdigit():
+        return code
+    return _text(error.get("type")) or _text(error.get("status"))
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: str) -> float | None:
+    value = value.strip()
+    return float(value) if value.replace(".", "", 1).isdecimal() and value.isascii() else None

@@ -1,0 +1,151 @@
+"""The HTTP side of reaching a model: one session, bounded bodies, failures as our own errors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from headgate_core.errors import (
+    UpstreamMalformed,
+    UpstreamTimeout,
+    UpstreamTruncated,
+    UpstreamUnreachable,
+)
+from headgate_gateway.upstream_errors import parsed, reported, status_error
+
+if TYPE_CHECKING:
+    from aiohttp import ClientResponse, ClientSession
+
+END_S = 1.0
+"""How long the end of a complete reply's body is waited for before its connection is closed."""
+MOST_AFTER_END = 64 * 1024
+"""Bytes that may follow the end of a complete reply."""
+MOST_OF_AN_ERROR = 1024 * 1024
+"""Bytes of an error body that are read."""
+
+
+class UpstreamHttp:
+    """The connections of one provider; ``proxy`` is a URL, empty = none."""
+
+    def __init__(self, proxy: str = "") -> None:
+        self._proxy = proxy or None
+        self._session: ClientSession | None = None
+        self._ending: set[asyncio.Task[None]] = set()
+
+    async def post(
+        self, url: str, data: bytes, headers: Mapping[str, str], connect_s: float
+    ) -> ClientResponse:
+        """Send, and wait for the status. Raises ``UpstreamError`` when none came."""
+        import aiohttp
+
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_s, connect=connect_s)
+        try:
+            return await self._opened().post(
+                url,
+                data=data,
+                headers=headers,
+                proxy=self._proxy,
+                allow_redirects=False,
+                timeout=timeout,
+            )
+        except TimeoutError as error:
+            raise UpstreamTimeout(
+                f"Connecting took longer than connect_s = {connect_s:g}."
+            ) from error
+        except aiohttp.ClientResponseError as error:
+            raise UpstreamMalformed(f"The reply is not HTTP: {error.message}.") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise UpstreamUnreachable(f"Cannot reach the upstream: {reason(error)}.") from error
+
+    async def status(self, url: str, headers: Mapping[str, str]) -> int:
+        """The status that a GET is answered with. Raises ``UpstreamUnreachable``."""
+        import aiohttp
+
+        try:
+            sent = self._opened().get(
+                url, headers=headers, proxy=self._proxy, allow_redirects=False
+            )
+            async with sent as response:
+                return response.status
+        except (aiohttp.ClientError, OSError) as error:
+            raise UpstreamUnreachable(f"Cannot reach the upstream: {reason(error)}.") from error
+
+    def let_go(self, response: ClientResponse) -> None:
+        """A complete reply: its connection is used again once its body has ended, which is soon."""
+        if response.content.is_eof():
+            response.release()
+            return
+        task = asyncio.ensure_future(_to_the_end(response))
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for task in self._ending:
+            task.cancel()
+        if self._ending:
+            await asyncio.wait(self._ending)
+        if self._session is not None:
+            await self._session.close()
+
+    def _opened(self) -> ClientSession:
+        if self._session is None:
+            import aiohttp
+
+            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
+            self._session = aiohttp.ClientSession(
+                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+            )
+        return self._session
+
+
+async def _to_the_end(response: ClientResponse) -> None:
+    import aiohttp
+
+    size = 0
+    try:
+        async with asyncio.timeout(END_S):
+            while size <= MOST_AFTER_END and (data := await response.content.readany()):
+                size += len(data)
+    except (TimeoutError, aiohttp.ClientError, OSError):
+        return  # the reply was complete already: there is nothing to report
+    finally:
+        response.close()  # does nothing once the body has ended
+
+
+async def checked(response: ClientResponse, stream: bool) -> None:
+    """Raises ``UpstreamStatus`` or ``UpstreamMalformed`` when this is no reply to read on."""
+    if response.status != 200:
+        raw = await read(response, MOST_OF_AN_ERROR, cut=True)
+        raise status_error(response.status, response.headers, raw)
+    if stream and response.content_type != "text/event-stream":
+        raw = await read(response, MOST_OF_AN_ERROR, cut=True)
+        told = reported(parsed(raw)) if raw[:1] == b"{" else None
+        raise told or UpstreamMalformed(
+            f"The upstream answered a stream request with {response.content_type}."
+        )
+
+
+async def read(response: ClientResponse, most: int, *, cut: bool = False) -> bytes:
+    """The whole body, ``most`` bytes at most; what is more is an error, or is ``cut`` off."""
+    import aiohttp
+
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        while data := await response.content.readany():
+            pieces.append(data)
+            size += len(data)
+            if size > most:
+                break
+    except (aiohttp.ClientError, OSError) as error:
+        raise UpstreamTruncated(f"The reply was cut off: {reason(error)}.") from error
+    if size > most and not cut:
+        raise UpstreamMalformed(f"The reply is larger than {most / 1e6:g} MB.")
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def reason(error: BaseException) -> str:
+    """What an exception says, or its name where it says nothing."""
+    return str(error) or type(error).__name__

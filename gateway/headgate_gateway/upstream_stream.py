@@ -1,0 +1,114 @@
+"""One chat stream of an upstream: which events go on to the caller, and when it is complete."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
+
+import orjson
+
+from headgate_core.errors import UpstreamMalformed, UpstreamTruncated
+from headgate_core.reply import Chunk, Event, Facts, Raw
+from headgate_core.types import Json
+from headgate_gateway.chunks import observe
+from headgate_gateway.sse import SseEvent, SseSplitter, SseTooLarge, encode
+from headgate_gateway.upstream_errors import parsed, reported
+from headgate_gateway.upstream_http import reason
+
+if TYPE_CHECKING:
+    from aiohttp import ClientResponse
+
+_ENVELOPE = ("id", "object", "created", "model", "system_fingerprint")
+
+
+class ChatStream:
+    """Sorts the events of one stream. Chunks go on as they came, with these exceptions:
+
+    comments are dropped (they are the upstream's keep-alive, not the caller's), and usage, which
+    servers put into any chunk and as often as they like, is taken out and, when ``asked``, said
+    once at the end: the last one.
+    """
+
+    def __init__(self, facts: Facts, *, parse: bool, asked: bool) -> None:
+        self._facts = facts
+        self._parse = parse
+        self._asked = asked
+        self._finished: dict[int, bool] = {}
+        """The choices seen so far and whether each has stated its finish_reason."""
+        self._usage: Event | None = None
+
+    def take(self, event: SseEvent) -> Event | None:
+        """What goes on to the caller now. Raises ``UpstreamError``."""
+        if not event.data:
+            return None
+        body = parsed(event.data)
+        self._read(body)
+        if not body.get("usage"):
+            return Chunk(body) if self._parse else Raw(event.raw)
+        if not body.get("choices"):
+            self._usage = Chunk(body) if self._parse else Raw(event.raw)
+            return None
+        return self._without_usage(body)
+
+    def end(self) -> Event | None:
+        """The upstream's body ended: the usage, when asked for. Raises ``UpstreamTruncated``."""
+        if not (self._finished and all(self._finished.values())):
+            raise UpstreamTruncated("The stream ended without a finish_reason.")
+        return self._usage if self._asked else None
+
+    def _read(self, body: Json) -> None:
+        try:
+            failure = reported(body)
+            if failure is None:
+                observe(self._facts, body)
+                for choice in body.get("choices") or ():
+                    index = int(choice.get("index") or 0)
+                    done = self._finished.get(index, False)
+                    self._finished[index] = done or bool(choice.get("finish_reason"))
+        except (AttributeError, TypeError, ValueError) as error:
+            raise UpstreamMalformed("A chunk is not shaped like a chat completion.") from error
+        if failure is not None:
+            raise failure
+
+    def _without_usage(self, body: Json) -> Event:
+        own = {k: body[k] for k in _ENVELOPE if k in body}
+        self._usage = self._made({**own, "choices": [], "usage": body["usage"]})
+        rest = {k: v for k, v in body.items() if k != "usage"}
+        return self._made({**rest, "usage": None} if self._asked else rest)
+
+    def _made(self, body: Json) -> Event:
+        return Chunk(body) if self._parse else Raw(encode(orjson.dumps(body)))
+
+
+async def events(response: ClientResponse, stream: ChatStream) -> AsyncGenerator[Event, None]:
+    """The stream's events up to its ``[DONE]`` or the body's end. Raises ``UpstreamError``."""
+    import aiohttp
+
+    splitter = SseSplitter()
+    try:
+        async for data in response.content.iter_any():
+            for event in splitter.feed(data):
+                if event.data.startswith(b"[DONE]"):
+                    return
+                shown = stream.take(event)
+                if shown is not None:
+                    yield shown
+    except SseTooLarge as error:
+        raise UpstreamMalformed(f"The stream holds {error}.") from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise UpstreamTruncated(f"The stream was cut off: {reason(error)}.") from error
+    shown = _last(splitter.rest(), stream)
+    if shown is not None:
+        yield shown
+
+
+def _last(event: SseEvent | None, stream: ChatStream) -> Event | None:
+    """What came after the last blank line: whole, or cut short by the body's end."""
+    if event is None or event.data.startswith(b"[DONE]") or event.raw.startswith(b":"):
+        return None
+    try:
+        if event.data:
+            return stream.take(event)
+    except UpstreamMalformed:
+        pass
+    raise UpstreamTruncated("The stream ended in the middle of an event.")

@@ -1,0 +1,284 @@
+"""What the gateway adds to a stream, how fast a hang-up gets upstream, what a sick pool costs.
+
+``make bench-wire`` prints a table and, with ``--write FILE``, writes it as Markdown. The gateway
+is a process of its own; the upstream and the client share one process and so one clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
+
+import orjson
+from raw_upstream import CHUNKED, STREAM_HEAD, Exchange, RawUpstream, raw_upstream
+from running import free_port, serving
+from upstream import chunk, completion, sse
+
+CHUNKS = 50
+PACE_S = 0.002
+SLOW_S = 0.2
+FIRST_TOKEN_S = 1
+MOST_S = 0.1
+"""A hang-up must have reached the upstream by then."""
+LENGTH = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9999\r\n\r\n"
+CONFIG = """\
+auth: {{keys: open}}
+providers:
+  - {{name: up, use: openai_compatible, options: {{base_url: "{url}"}}}}
+  - {{name: dead, use: openai_compatible, options: {{base_url: "http://127.0.0.1:{dead}/v1"}}}}
+pools:
+  - {{name: main, targets: [{{provider: up, model: paced}}]}}
+  - name: sick
+    strategy: round_robin
+    targets:
+      - {{provider: dead, model: dead}}
+      - {{provider: up, model: hangs}}
+      - {{provider: up, model: slow}}
+    timeouts: {{first_token_s: {first}}}
+    retries: {{attempts: 3}}
+  - name: tuned
+    strategy: least_busy
+    targets:
+      - {{provider: dead, model: dead}}
+      - {{provider: up, model: hangs}}
+      - {{provider: up, model: slow}}
+    timeouts: {{first_token_s: {first}}}
+    retries: {{attempts: 3}}
+    breaker: {{least_calls: 3}}
+routes:
+  - {{name: plain, pool: main}}
+  - {{name: captured, pool: main, capture: full}}
+"""
+
+Row = tuple[str, str]
+
+
+class Wire:
+    """One place to send calls to: the upstream itself or the gateway before it."""
+
+    def __init__(self, port: int, model: str, path: str = "/v1/chat/completions") -> None:
+        self.port = port
+        self.model = model
+        self.path = path
+
+    async def send(
+        self, *, stream: bool = True
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A fresh connection with one call on it."""
+        messages = [{"role": "user", "content": "x" * 200}]
+        body = orjson.dumps({"model": self.model, "stream": stream, "messages": messages})
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        head = f"POST {self.path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        writer.write(head.encode() + body)
+        await writer.drain()
+        return reader, writer
+
+    async def timed(self) -> tuple[float, list[float]]:
+        """Seconds to the first content, and how long each chunk was on its way."""
+        begun = time.perf_counter()
+        reader, writer = await self.send()
+        ways: list[float] = []
+        first = 0.0
+        while b"[DONE]" not in (line := await reader.readline()):
+            at = line.find(b'"content":"')
+            if at < 0:
+                continue
+            now = time.perf_counter()
+            first = first or now - begun
+            ways.append(now - float(line[at + 11 :].partition(b'"')[0]))
+        writer.close()
+        return first, ways[1:]
+
+    async def status(self) -> tuple[bool, float]:
+        """Whether a call that is not streamed succeeded, and its seconds."""
+        begun = time.perf_counter()
+        reader, writer = await self.send(stream=False)
+        answer = await reader.read()
+        writer.close()
+        return answer.startswith(b"HTTP/1.1 200"), time.perf_counter() - begun
+
+
+class Fake:
+    """The upstream; ``left`` gets the time at which a held connection was closed."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.left: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self.phase = "paced"
+
+    async def answer(self, exchange: Exchange) -> None:
+        """By the model's name, or by the phase in which the caller will leave."""
+        model = exchange.body["model"]
+        if model == "hangs":
+            await exchange.gone()
+        elif model == "slow":
+            await asyncio.sleep(SLOW_S)
+            await exchange.json(200, orjson.dumps(completion("slow")))
+        elif self.phase == "paced":
+            await self._paced(exchange)
+        else:
+            await self._held(exchange)
+
+    async def _paced(self, exchange: Exchange) -> None:
+        await exchange.write(STREAM_HEAD + CHUNKED)
+        for n in range(CHUNKS):
+            if n:
+                await asyncio.sleep(PACE_S)
+            await exchange.chunk(sse(chunk({"content": repr(time.perf_counter())})))
+        await exchange.chunk(sse(chunk({}, "stop")) + b"data: [DONE]\n\n")
+        await exchange.write(b"0\r\n\r\n")
+
+    async def _held(self, exchange: Exchange) -> None:
+        if self.phase == "mid-stream":
+            await exchange.write(STREAM_HEAD + CHUNKED)
+            await exchange.chunk(sse(chunk({"content": "first"})))
+        elif self.phase == "non-stream body":
+            await exchange.write(LENGTH + b"{")
+        self.asked.set()
+        await exchange.gone()
+        self.left.set_result(time.perf_counter())
+
+
+def quantile(values: list[float], share: float) -> float:
+    """The smallest value that ``share`` of all do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+async def added(direct: Wire, gateways: dict[str, Wire], calls: int) -> list[Row]:
+    """Time to the first content and per chunk, beside the direct way in the same run."""
+    ways = {"direct": direct, **gateways}
+    firsts: dict[str, list[float]] = {name: [] for name in ways}
+    chunks: dict[str, list[float]] = {name: [] for name in ways}
+    for n in range(calls + 3):
+        for name, wire in ways.items():
+            first, each = await wire.timed()
+            if n >= 3:
+                firsts[name].append(first)
+                chunks[name] += each
+    rows: list[Row] = []
+    for name in gateways:
+        for what, of in (("time to first content", firsts), ("per chunk", chunks)):
+            median = statistics.median(of[name]) - statistics.median(of["direct"])
+            tail = quantile(of[name], 0.99) - quantile(of["direct"], 0.99)
+            value = f"{median * 1e3:.2f} ms (p99 {tail * 1e3:.2f} ms)"
+            rows.append((f"{what} added, {name}", value))
+    return rows
+
+
+async def hang_ups(fake: Fake, wire: Wire, calls: int) -> list[Row]:
+    """From the client's close to the upstream's end of file, per phase."""
+    rows: list[Row] = []
+    for phase in ("before the first byte", "mid-stream", "non-stream body"):
+        times: list[float] = []
+        for _ in range(calls):
+            fake.phase = phase
+            fake.asked.clear()
+            fake.left = asyncio.get_running_loop().create_future()
+            reader, writer = await wire.send(stream=phase != "non-stream body")
+            await fake.asked.wait()
+            if phase == "mid-stream":
+                await reader.readuntil(b"first")
+            left = time.perf_counter()
+            writer.transport.abort()
+            times.append(await asyncio.wait_for(fake.left, 30) - left)
+        worst = max(times)
+        gate = "" if worst < MOST_S else f", MISSED {MOST_S * 1e3:g} ms"
+        median = statistics.median(times)
+        value = f"{median * 1e3:.2f} ms (worst {worst * 1e3:.2f} ms{gate})"
+        rows.append((f"hang-up {phase}", value))
+    return rows
+
+
+async def sick(wire: Wire, calls: int, at_once: int) -> Row:
+    """Calls to the pool of which one target is dead, one hangs and one is slow."""
+    gate = asyncio.Semaphore(at_once)
+
+    async def one() -> tuple[bool, float]:
+        async with gate:
+            return await wire.status()
+
+    done = await asyncio.gather(*(one() for _ in range(calls)))
+    share = sum(ok for ok, _ in done) / len(done)
+    p99 = quantile([s for _, s in done], 0.99)
+    return f"pool of three, `{wire.model}`: calls that succeed", f"{share:.1%} (p99 {p99:.2f} s)"
+
+
+async def measure(calls: int) -> list[Row]:
+    """All rows of the table."""
+    fake = Fake()
+    async with raw_upstream(fake.answer) as server:
+        with tempfile.TemporaryDirectory() as folder:
+            config = Path(folder) / "gateway.yaml"
+            config.write_text(CONFIG.format(url=server.url, dead=free_port(), first=FIRST_TOKEN_S))
+            return await _served(config, fake, server, calls)
+
+
+async def _served(config: Path, fake: Fake, server: RawUpstream, calls: int) -> list[Row]:
+    running = serving(config)
+    gateway = await asyncio.to_thread(running.__enter__)
+    try:
+        direct = Wire(int(server.url.split(":")[2].partition("/")[0]), "paced")
+        ways = {"bytes forwarded": Wire(gateway.port, "plain")}
+        ways["parsed"] = Wire(gateway.port, "captured")
+        rows = await added(direct, ways, calls)
+        rows += await hang_ups(fake, ways["bytes forwarded"], calls)
+        for pool in ("sick", "tuned"):
+            rows.append(await sick(Wire(gateway.port, pool), calls * 10, 10))
+        return rows
+    finally:
+        await asyncio.to_thread(running.__exit__, None, None, None)
+
+
+def markdown(rows: list[Row], calls: int) -> str:
+    """The page that ``--write`` writes."""
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    load = os.getloadavg()[0]
+    lines = [
+        "# The wire",
+        "",
+        f"Measured by `make bench-wire` on {time.strftime('%Y-%m-%d')}: {machine}; load average "
+        f"{load:.1f} at the end, upstream and client on the same machine. {calls} calls a row "
+        f"({calls * 10} for the pools), streams of {CHUNKS} chunks {PACE_S * 1e3:g} ms apart.",
+        "",
+        "| what | measured |",
+        "|---|---|",
+        *(f"| {what} | {value} |" for what, value in rows),
+        "",
+        "Added = through the gateway less the direct way, medians (and 99th percentiles) of the "
+        "same run. The pool of three has one target that refuses connections, one that hangs "
+        f"before its first byte ({FIRST_TOKEN_S} s until it is given up) and one that takes "
+        f"{SLOW_S:g} s; 10 calls at once. `sick` is round_robin with the default breaker and "
+        "retry budget, `tuned` is least_busy with `breaker: {least_calls: 3}`.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """Measure, print, and write where asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--calls", type=int, default=50)
+    parser.add_argument("--write", type=Path)
+    arguments = parser.parse_args()
+    rows = asyncio.run(measure(arguments.calls))
+    width = max(len(what) for what, _ in rows)
+    for what, value in rows:
+        print(f"{what:<{width}}  {value}")
+    if arguments.write:
+        arguments.write.parent.mkdir(parents=True, exist_ok=True)
+        arguments.write.write_text(markdown(rows, arguments.calls))
+    return 1 if any("MISSED" in value for _, value in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,390 @@
+"""OpenAI's Responses wire in: a real server, the official client, a chat upstream."""
+
+from __future__ import annotations
+
+import json
+import threading
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import openai
+import pytest
+from dialect_world import (
+    ATTACK,
+    MASKED,
+    SECRET,
+    TEXT,
+    World,
+    answers,
+    call,
+    dialect_world,
+    hangs,
+)
+from openai.types.responses import FunctionToolParam
+from pydantic import BaseModel
+from upstream import fails, says
+
+TOOL: FunctionToolParam = {
+    "type": "function",
+    "name": "weather",
+    "description": "The weather of a place.",
+    "parameters": {"type": "object", "properties": {"place": {"type": "string"}}},
+    "strict": False,
+}
+TWO_CALLS = [call(0, "weather", '{"place": "Oslo"}'), call(1, "weather", '{"place": "Rome"}')]
+
+
+class Greeting(BaseModel):
+    """What structured output is parsed into."""
+
+    word: str
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with dialect_world(tmp_path_factory.mktemp("responses")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def client(world: World) -> Iterator[openai.OpenAI]:
+    url = f"{world.server.url}/v1"
+    with openai.OpenAI(base_url=url, api_key="none", max_retries=0) as made:
+        yield made
+
+
+def events_of(client: openai.OpenAI, model: str, **more: Any) -> list[Any]:
+    """The events of a stream; their numbers rise by one."""
+    events: list[Any] = list(
+        client.responses.create(model=model, input="Say hello.", stream=True, **more)
+    )
+    assert [e.sequence_number for e in events] == list(range(len(events)))
+    return events
+
+
+def test_a_response_has_text_usage_and_the_headgate_member(
+    world: World, client: openai.OpenAI
+) -> None:
+    world.fake.answers[:] = [says("Hello", " world")]
+    response: Any = client.responses.create(
+        model="plain", input="Say hello.", instructions="Be kind.", max_output_tokens=50
+    )
+    assert response.output_text == "Hello world"
+    assert (response.status, response.model, response.error) == ("completed", "fake", None)
+    assert response.instructions == "Be kind."
+    assert response.usage is not None
+    assert (response.usage.input_tokens, response.usage.output_tokens) == (11, 7)
+    own = response.model_dump()["headgate"]
+    assert own["target"] == "up/fake"
+    assert own["cost_usd"] == world.chat_cost("Say hello.")
+    assert world.fake.seen[0]["max_completion_tokens"] == 50
+    assert [m["role"] for m in world.fake.seen[0]["messages"]] == ["system", "user"]
+
+
+def test_a_stream_has_typed_events_and_costs_the_same_as_the_whole_response(
+    world: World, client: openai.OpenAI
+) -> None:
+    world.fake.answers[:] = [says("Hello", " world")]
+    whole: Any = client.responses.create(model="plain", input="Say hello.")
+    events = events_of(client, "plain")
+    assert [e.type for e in events] == [
+        "response.created",
+        "response.in_progress",
+        "response.output_item.added",
+        "response.content_part.added",
+        "response.output_text.delta",
+        "response.output_text.delta",
+        "response.output_text.done",
+        "response.content_part.done",
+        "response.output_item.done",
+        "response.completed",
+    ]
+    last = events[-1].response
+    assert last.output_text == whole.output_text == "Hello world"
+    assert last.usage == whole.usage
+    costs = [world.record(r.id.removeprefix("resp_"))["cost_usd"] for r in (whole, last)]
+    assert costs[0] == costs[1] == world.chat_cost("Say hello.")
+
+
+def test_a_stream_of_a_response_has_no_done(world: World) -> None:
+    world.fake.answers[:] = [says("Hello")]
+    body = json.dumps({"model": "plain", "input": "Say hello.", "stream": True}).encode()
+    request = urllib.request.Request(f"{world.server.url}/v1/responses", data=body)
+    request.add_header("Content-Type", "application/json")
+    with urllib.request.urlopen(request, timeout=60) as response:
+        data = response.read()
+        assert response.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+    assert b"[DONE]" not in data
+    assert data.startswith(b"event: response.created\ndata: {")
+
+
+def test_the_clients_own_stream_helper_and_its_parsing_work(
+    world: World, client: openai.OpenAI
+) -> None:
+    world.fake.answers[:] = [says('{"wo', 'rd": "hi"}')]
+    with client.responses.stream(model="plain", input="Say hello.", text_format=Greeting) as stream:
+        text = "".join(e.delta for e in stream if e.type == "response.output_text.delta")
+        final = stream.get_final_response()
+    assert text == '{"word": "hi"}'
+    assert final.output_parsed == Greeting(word="hi")
+    asked = world.fake.seen[-1]["response_format"]
+    assert (asked["type"], asked["json_schema"]["name"]) == ("json_schema", "Greeting")
+    parsed = client.responses.parse(model="plain", input="Say hello.", text_format=Greeting)
+    assert parsed.output_parsed == Greeting(word="hi")
+
+
+def test_everything_that_a_request_may_say_reaches_the_upstream_in_its_words(
+    world: World, client: openai.OpenAI
+) -> None:
+    world.fake.answers[:] = [says("ok")]
+    raw = client.responses.with_raw_response.create(
+        model="plain",
+        instructions="Be brief.",
+        input=[
+            {
+                "role": "user",
+                "content": [
+                    {"type": "input_text", "text": "What is this?"},
+                    {
+                        "type": "input_image",
+                        "image_url": "https://example.com/a.png",
+                        "detail": "low",
+                    },
+                ],
+            },
+            {
+                "type": "function_call",
+                "call_id": "c1",
+                "name": "weather",
+                "arguments": '{"place": "Oslo"}',
+            },
+            {"type": "function_call", "call_id": "c2", "name": "weather", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": "c1", "output": "rain"},
+            {
+                "type": "function_call_output",
+                "call_id": "c2",
+                "output": [{"type": "input_image", "image_url": "https://example.com/b.png"}],
+            },
+            {"role": "user", "content": "So?"},
+        ],
+        tools=[TOOL],
+        tool_choice={"type": "function", "name": "weather"},
+        parallel_tool_calls=False,
+        reasoning={"effort": "low", "summary": "auto"},
+        include=["reasoning.encrypted_content"],
+        text={"verbosity": "low"},
+        temperature=0.5,
+        top_p=0.9,
+        user="u-1",
+        extra_body={"seed": 7},
+    )
+    assert raw.headers["x-headgate-dropped"] == "reasoning.encrypted_content, reasoning.summary"
+    seen = world.fake.seen[-1]
+    picture = {"url": "https://example.com/a.png", "detail": "low"}
+    assert seen["messages"][:2] == [
+        {"role": "system", "content": "Be brief."},
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "What is this?"},
+                {"type": "image_url", "image_url": picture},
+            ],
+        },
+    ]
+    calls = seen["messages"][2]["tool_calls"]
+    assert [(c["id"], c["function"]["arguments"]) for c in calls] == [
+        ("c1", '{"place": "Oslo"}'),
+        ("c2", "{}"),
+    ]
+    assert [(m["role"], m.get("content")) for m in seen["messages"][3:]] == [
+        ("tool", "rain"),
+        ("tool", ""),
+        ("user", [{"type": "image_url", "image_url": {"url": "https://example.com/b.png"}}]),
+        ("user", "So?"),
+    ]
+    function = {k: v for k, v in TOOL.items() if k != "type"}
+    expected = {
+        "tools": [{"type": "function", "function": function}],
+        "tool_choice": {"type": "function", "function": {"name": "weather"}},
+        "parallel_tool_calls": False,
+        "reasoning_effort": "low",
+        "verbosity": "low",
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "user": "u-1",
+        "seed": 7,
+    }
+    assert {k: seen.get(k) for k in expected} == expected
+
+
+@pytest.mark.parametrize("model", ["plain", "guarded"])
+def test_parallel_tool_calls_are_equal_streamed_or_not(
+    world: World, client: openai.OpenAI, model: str
+) -> None:
+    message = {"content": "I look.", "reasoning_content": "Two places.", "tool_calls": TWO_CALLS}
+    world.fake.answers[:] = [answers(message, "tool_calls", 3)]
+    whole: Any = client.responses.create(model=model, input="Say hello.", tools=[TOOL])
+    with client.responses.stream(model=model, input="Say hello.", tools=[TOOL]) as stream:
+        deltas: dict[str, str] = {}
+        for event in stream:
+            if event.type == "response.function_call_arguments.delta":
+                deltas[event.item_id] = deltas.get(event.item_id, "") + event.delta
+        streamed: Any = stream.get_final_response()
+    for found in (whole, streamed):
+        kinds = [item.type for item in found.output]
+        assert kinds == ["reasoning", "message", "function_call", "function_call"]
+        assert found.output[0].content[0].text == "Two places."
+        assert found.output_text == "I look."
+        calls = [(i.call_id, json.loads(i.arguments)) for i in found.output[2:]]
+        assert calls == [("call_0", {"place": "Oslo"}), ("call_1", {"place": "Rome"})]
+    assert list(deltas.values()) == [i.arguments for i in streamed.output[2:]]
+
+
+def test_an_answer_goes_back_as_the_client_got_it(world: World, client: openai.OpenAI) -> None:
+    message = {"content": "I look.", "reasoning_content": "Hm.", "tool_calls": TWO_CALLS}
+    world.fake.answers[:] = [answers(message, "tool_calls"), says("Rain.")]
+    first: Any = client.responses.create(model="plain", input="Say hello.", tools=[TOOL])
+    items: list[Any] = [{"role": "user", "content": "Say hello."}, *first.output]
+    items += [
+        {"type": "function_call_output", "call_id": f"call_{n}", "output": "rain"} for n in (0, 1)
+    ]
+    raw = client.responses.with_raw_response.create(model="plain", input=items, tools=[TOOL])
+    assert "x-headgate-dropped" not in raw.headers
+    roles = [m["role"] for m in world.fake.seen[-1]["messages"]]
+    assert roles == ["user", "assistant", "tool", "tool"]
+    said = world.fake.seen[-1]["messages"][1]
+    assert (said["content"], said["reasoning_content"]) == ("I look.", "Hm.")
+    assert [c["id"] for c in said["tool_calls"]] == ["call_0", "call_1"]
+
+
+@pytest.mark.parametrize(
+    ("finish", "reason"), [("length", "max_output_tokens"), ("content_filter", "content_filter")]
+)
+def test_an_answer_that_is_cut_short_is_incomplete(
+    world: World, client: openai.OpenAI, finish: str, reason: str
+) -> None:
+    world.fake.answers[:] = [answers({"content": "Hello"}, finish)]
+    whole: Any = client.responses.create(model="plain", input="Say hello.")
+    last = events_of(client, "plain")[-1]
+    assert last.type == "response.incomplete"
+    for found in (whole, last.response):
+        assert (found.status, found.incomplete_details.reason) == ("incomplete", reason)
+
+
+def test_the_variables_of_a_prompt_are_its_inputs(world: World, client: openai.OpenAI) -> None:
+    world.fake.answers[:] = [says("Hi")]
+    response: Any = client.responses.create(
+        model="prompted",
+        input="Go on.",
+        prompt={"id": "greet", "variables": {"name": {"type": "input_text", "text": "Ann"}}},
+    )
+    assert response.output_text == "Hi"
+    assert world.fake.seen[-1]["messages"][0]["content"] == "Greet Ann."
+    for prompt, model, param in (
+        ({"id": "other", "variables": {"name": "Ann"}}, "prompted", "prompt.id"),
+        ({"id": "greet"}, "plain", "prompt.id"),
+        ({"id": "greet", "variables": {"nam": "Ann"}}, "prompted", "prompt.variables.nam"),
+    ):
+        body = {"model": model, "input": "Go on.", "prompt": prompt}
+        status, answer = world.server.post("/v1/responses", body)
+        assert (status, answer["error"]["param"]) == (400, param)
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"input": None}, "input"),
+        ({"input": []}, "input"),
+        ({"previous_response_id": "resp_1"}, "previous_response_id"),
+        ({"conversation": "conv_1"}, "conversation"),
+        ({"background": True}, "background"),
+        ({"store": True}, "store"),
+        ({"truncation": "auto"}, "truncation"),
+        ({"include": ["message.output_text.logprobs"]}, "include"),
+        ({"max_output_tokens": 0}, "max_output_tokens"),
+        ({"max_tool_calls": 3}, "max_tool_calls"),
+        ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
+        ({"tool_choice": {"type": "file_search"}}, "tool_choice.type"),
+        ({"input": [{"type": "item_reference", "id": "x"}]}, "input[0].type"),
+        ({"input": [{"role": "robot", "content": "x"}]}, "input[0].role"),
+        ({"stream_options": {"include_obfuscation": True}}, "stream_options.include_obfuscation"),
+        ({"temperature": 9}, "temperature"),
+    ],
+)
+def test_what_cannot_be_served_is_refused_by_name(
+    world: World, body: dict[str, Any], param: str
+) -> None:
+    before = len(world.fake.seen)
+    status, answer = world.server.post(
+        "/v1/responses", {"model": "plain", "input": "Say hello.", **body}
+    )
+    assert (status, answer["error"]["param"]) == (400, param)
+    assert param in answer["error"]["message"]
+    assert len(world.fake.seen) == before
+
+
+def test_errors_before_the_first_byte_have_a_status(world: World, client: openai.OpenAI) -> None:
+    with pytest.raises(openai.NotFoundError) as missing:
+        client.responses.create(model="no-such", input="hi", stream=True)
+    assert missing.value.code == "model_not_found"
+    world.fake.answers[:] = [fails(503)]
+    with pytest.raises(openai.InternalServerError):
+        client.responses.create(model="plain", input="hi", stream=True)
+    with pytest.raises(openai.NotFoundError) as unserved:
+        client.responses.retrieve("resp_1")
+    assert unserved.value.code == "endpoint_not_served"
+
+
+def test_a_truncated_stream_ends_in_a_failed_response(world: World, client: openai.OpenAI) -> None:
+    world.fake.answers[:] = [says("Hello", done=False, finish=False)]
+    events = events_of(client, "plain")
+    assert [e.type for e in events[-2:]] == ["error", "response.failed"]
+    assert events[-2].code == "upstream_truncated"
+    assert events[-1].response.error.code == "upstream_truncated"
+
+
+@pytest.mark.parametrize("cut", [1, 12, 18, 28])
+def test_a_mask_holds_in_a_stream_wherever_it_is_cut(
+    world: World, client: openai.OpenAI, cut: int
+) -> None:
+    world.fake.answers[:] = [says(TEXT[:cut], TEXT[cut:])]
+    events = events_of(client, "guarded")
+    deltas = [e.delta for e in events if e.type == "response.output_text.delta"]
+    assert "".join(deltas) == events[-1].response.output_text == MASKED
+
+
+def test_thoughts_and_arguments_are_masked_too(world: World, client: openai.OpenAI) -> None:
+    arguments = json.dumps({"to": "jane.doe@example.com"})
+    message = {"content": TEXT, "reasoning_content": TEXT, "tool_calls": [call(0, "m", arguments)]}
+    world.fake.answers[:] = [answers(message, "tool_calls", 5)]
+    events = events_of(client, "guarded")
+    whole: Any = client.responses.create(model="guarded", input="Say hello.")
+    assert not any("jane.doe" in e.model_dump_json() for e in events)
+    for found in (whole, events[-1].response):
+        assert found.output[0].content[0].text == found.output_text == MASKED
+        assert json.loads(found.output[2].arguments) == {"to": "[EMAIL]"}
+
+
+def test_a_blocked_answer_is_incomplete_or_an_error_as_the_policy_says(
+    world: World, client: openai.OpenAI
+) -> None:
+    world.fake.answers[:] = [says("The key is ", *SECRET, ", keep it.")]
+    whole: Any = client.responses.create(model="guarded", input="Say hello.")
+    assert (whole.status, whole.output_text) == ("incomplete", "Not with me.")
+    events = events_of(client, "guarded")
+    assert events[-1].type == "response.incomplete"
+    assert not any(SECRET[:8] in e.model_dump_json() for e in events)
+    with pytest.raises(openai.BadRequestError) as blocked:
+        client.responses.create(model="strict", input=ATTACK)
+    assert (blocked.value.code, blocked.value.param) == ("guardrail_blocked", "input")
+
+
+def test_a_hang_up_reaches_the_upstream(world: World, client: openai.OpenAI) -> None:
+    world.fake.hung_up = threading.Event()
+    world.fake.answers[:] = [hangs]
+    stream = client.responses.create(model="plain", input="Say hello.", stream=True)
+    first = next(iter(stream))
+    stream.close()
+    assert first.type == "response.created"
+    assert world.fake.hung_up.wait(10)
