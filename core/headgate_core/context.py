@@ -65,6 +65,8 @@ class Context:
     """off | miss | hit"""
     cache_key: str = ""
     reply: Reply | None = None
+    may_capture: bool = False
+    """The caller is admitted and what he sent is through the guards: it may be kept."""
     answer: str = ""
     """The delivered text of choice 0, kept only on routes with text stages."""
     citations: list[Citation] = field(default_factory=list)
@@ -73,6 +75,8 @@ class Context:
     verdicts: list[Verdict] = field(default_factory=list)
     degraded: list[str] = field(default_factory=list)
     """What a stage had to do without, e.g. ``retrieve: index unreachable``."""
+    dropped: list[str] = field(default_factory=list)
+    """Members that were taken out of the request or the reply, named in ``x-headgate-dropped``."""
     again: list[str] = field(default_factory=list)
 
     attempts: list[AttemptRecord] = field(default_factory=list)

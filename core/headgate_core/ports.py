@@ -193,6 +193,14 @@ class Guards(Protocol):
         ...
 
 
+class Masker(Protocol):
+    """What ``headgate.capabilities`` calls ``masker``: for text that is kept."""
+
+    async def mask(self, text: str) -> str:
+        """The text with personal data and secrets replaced, whatever the route's policies."""
+        ...
+
+
 class GuardsCapability(Protocol):
     """What ``headgate.capabilities`` calls ``guards``."""
 

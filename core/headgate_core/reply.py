@@ -62,12 +62,17 @@ class Reply:
     """Extra response headers for the caller (known before the first byte)."""
 
 
+async def close_events(events: Events) -> None:
+    """Close what can be closed: generators and whatever else has ``aclose``."""
+    close = getattr(events, "aclose", None)
+    if close is not None:
+        await close()
+
+
 @asynccontextmanager
 async def closing(events: Events) -> AsyncIterator[Events]:
     """Iterate inside; on any exit the source is closed too, so that a hang-up reaches upstream."""
     try:
         yield events
     finally:
-        close = getattr(events, "aclose", None)
-        if close is not None:
-            await close()
+        await close_events(events)

@@ -18,6 +18,13 @@ _NUMBERS: dict[str, tuple[float, float]] = {
     "n": (1, 128),
 }
 _BOOLEANS = ("stream", "logprobs", "parallel_tool_calls", "store")
+_OBJECTS = ("stream_options", "response_format", "metadata", "prediction", "logit_bias")
+_LISTS = ("tools", "functions", "modalities")
+_KINDS: tuple[tuple[tuple[str, ...], type, str], ...] = (
+    (_BOOLEANS, bool, "true or false"),
+    (_OBJECTS, dict, "an object"),
+    (_LISTS, list, "a list"),
+)
 _OWN = ("inputs", "meta")
 
 
@@ -35,10 +42,10 @@ def validated(body: Json) -> Json:
         _message(message, f"messages[{number}]")
     for name, (low, high) in _NUMBERS.items():
         _number(body.get(name), name, low, high)
-    for name in _BOOLEANS:
-        value = body.get(name)
-        if value is not None and not isinstance(value, bool):
-            raise InvalidRequest(f"`{name}` must be true or false.", param=name)
+    for names, kind, words in _KINDS:
+        for name in names:
+            if body.get(name) is not None and not isinstance(body[name], kind):
+                raise InvalidRequest(f"`{name}` must be {words}.", param=name)
     _own(body.get("headgate"))
     return body
 

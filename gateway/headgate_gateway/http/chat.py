@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from headgate_core.context import Context
 from headgate_core.errors import HeadgateError
-from headgate_core.reply import Chunk, Done, Event, Raw
+from headgate_core.reply import Chunk, Done, Raw, closing
 from headgate_gateway.http.asgi import (
     Hangup,
     Message,
@@ -153,16 +152,17 @@ async def _streamed(ctx: Context, plan: RoutePlan, send: Send) -> None:
 async def _bytes(ctx: Context, plan: RoutePlan) -> Any:
     """The reply as SSE bytes. On text routes the finish chunk waits for the settled call."""
     finale = Finale(ctx) if plan.text else None
-    async for event in _closed(plan.pipeline.events(ctx)):
-        if isinstance(event, Raw):
-            yield event.data
-        elif isinstance(event, Chunk):
-            for body in finale.pass_on(event.body) if finale else (event.body,):
-                yield encode(orjson.dumps(body))
-        elif isinstance(event, Done):
-            for body in finale.close() if finale else _asked_meta(ctx):
-                yield encode(orjson.dumps(body))
-            yield DONE
+    async with closing(plan.pipeline.events(ctx)) as events:
+        async for event in events:
+            if isinstance(event, Raw):
+                yield event.data
+            elif isinstance(event, Chunk):
+                for body in finale.pass_on(event.body) if finale else (event.body,):
+                    yield encode(orjson.dumps(body))
+            elif isinstance(event, Done):
+                for body in finale.close() if finale else _asked_meta(ctx):
+                    yield encode(orjson.dumps(body))
+                yield DONE
 
 
 def _asked_meta(ctx: Context) -> list[dict[str, Any]]:
@@ -177,13 +177,3 @@ def _asked_meta(ctx: Context) -> list[dict[str, Any]]:
         "choices": [],
     }
     return [with_meta(ctx, chunk)]
-
-
-async def _closed(events: AsyncIterator[Event]) -> AsyncIterator[Event]:
-    try:
-        async for event in events:
-            yield event
-    finally:
-        close = getattr(events, "aclose", None)
-        if close is not None:
-            await close()

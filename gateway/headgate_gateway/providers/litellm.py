@@ -20,6 +20,7 @@ from headgate_core.reply import Chunk, Done, Events, Facts, Reply
 from headgate_core.settings.environment import quiet_dependencies
 from headgate_core.types import Json
 from headgate_gateway.chunks import observe, wants_usage
+from headgate_gateway.upstream import credentials_refused, dropped
 
 
 @dataclass(slots=True)
@@ -55,8 +56,10 @@ class Litellm:
         return self._sdk
 
     def _arguments(self, request: ModelRequest, model: str) -> Json:
-        dropped = {"headgate", "model", "metadata", "stream"}
-        body = {k: v for k, v in request.body.items() if k not in dropped}
+        own_members = {"headgate", "model", "metadata", "stream"}
+        body = {k: v for k, v in request.body.items() if k not in own_members}
+        if request.body.get("metadata") is not None:
+            dropped(request, "metadata")
         own: Json = {**self.arguments, "model": model, "stream": request.stream}
         own |= {"num_retries": 0, "max_retries": 0}
         if self.api_key:
@@ -129,5 +132,5 @@ def mapped(error: Exception) -> UpstreamError:
     if name == "APIConnectionError":
         return UpstreamUnreachable(message)
     if isinstance(status, int) and status >= 400:
-        return UpstreamStatus(message, upstream_status=status)
+        return UpstreamStatus(credentials_refused(status) or message, upstream_status=status)
     return UpstreamError(f"{name}: {message}")

@@ -24,6 +24,7 @@ from headgate_core.reply import Chunk, Done, Event, Events, Facts, Raw, Reply
 from headgate_core.types import Json
 from headgate_gateway.chunks import observe, wants_usage
 from headgate_gateway.sse import SseEvent, SseSplitter, SseTooLarge
+from headgate_gateway.upstream import credentials_refused, dropped
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
@@ -67,8 +68,8 @@ class OpenaiCompatible:
 
     def _body(self, request: ModelRequest, model: str) -> Json:
         body = {k: v for k, v in request.body.items() if k != "headgate"}
-        if not self.forward_metadata:
-            body.pop("metadata", None)
+        if not self.forward_metadata and body.pop("metadata", None) is not None:
+            dropped(request, "metadata")
         body["model"] = model
         if request.stream:
             options = body.get("stream_options") or {}
@@ -120,7 +121,7 @@ async def _check(response: ClientResponse, stream: bool) -> None:
     """Raises ``UpstreamStatus`` or ``UpstreamMalformed`` when this is no reply to read."""
     if response.status != 200:
         raw = await _read(response)
-        message = _refusal(response.status) or _error_message(raw)
+        message = credentials_refused(response.status) or _error_message(raw)
         message = message or f"The upstream answered {response.status}."
         raise UpstreamStatus(
             message, upstream_status=response.status, retry_after_s=_retry_after(response)
@@ -151,13 +152,6 @@ def _error_message(raw: bytes) -> str:
     if isinstance(error, dict) and isinstance(error.get("message"), str):
         return str(error["message"])
     return error if isinstance(error, str) else ""
-
-
-def _refusal(status: int) -> str:
-    """Words of our own where the upstream's may name our credentials."""
-    if status in (401, 402, 403):
-        return f"The upstream refused the gateway's credentials ({status})."
-    return ""
 
 
 def _retry_after(response: ClientResponse) -> float | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from headgate_core.context import Context
+from headgate_core.errors import Internal
 from headgate_core.records import (
     CallRecord,
     CitationRecord,
@@ -39,6 +40,9 @@ class Record:
     async def run(self, ctx: Context) -> None:
         """Set ``ctx.record``. Raises ``StoreError`` when the journal cannot be written."""
         ctx.record = self._record(ctx)
+        content = await self._content(ctx)
+        if content is not None:
+            ctx.record["content"] = content
         self.plan.parts.journal({"t": "call", "call": ctx.record})
         for hook in self.plan.parts.hooks:
             try:
@@ -82,15 +86,35 @@ class Record:
             "unpriced": ctx.unpriced,
             "capture": self.plan.capture,
             "degraded": ctx.degraded,
+            "dropped": ctx.dropped,
             "stages": ctx.stages,
             "attempts": ctx.attempts,
             "verdicts": [_verdict(v) for v in ctx.verdicts],
             "passages": [_passage(n, p) for n, p in enumerate(ctx.passages, 1)],
             "citations": [citation_record(c) for c in ctx.citations],
         }
-        if self.plan.capture != "none":
-            record["content"] = _content(ctx)
         return record
+
+    async def _content(self, ctx: Context) -> Content | None:
+        """What the guards let through; with ``masked``, personal data and secrets masked first.
+
+        Texts of callers who were not admitted, and of calls that a guard blocked, are never kept.
+        """
+        if self.plan.capture == "none":
+            return None
+        request = ctx.request["messages"] if ctx.may_capture else []
+        messages = [{"role": m.get("role", ""), "content": message_text(m)} for m in request]
+        passages = [p.text for p in ctx.passages]
+        answer = ctx.answer
+        masker = self.plan.masker
+        if self.plan.capture == "masked":
+            if masker is None:
+                raise Internal("The route captures masked text and has no masker.")
+            for message in messages:
+                message["content"] = await masker.mask(message["content"])
+            answer = await masker.mask(answer)
+            passages = [await masker.mask(text) for text in passages]
+        return {"messages": [dict(m) for m in messages], "answer": answer, "passages": passages}
 
 
 def outcome_of(ctx: Context) -> str:
@@ -172,16 +196,4 @@ def _passage(number: int, passage: Passage) -> PassageRecord:
         "end": passage.end,
         "scores": dict(passage.scores),
         "collection": passage.collection,
-    }
-
-
-def _content(ctx: Context) -> Content:
-    """What the guards let through: messages after masking, the delivered answer."""
-    messages = [
-        {"role": m.get("role", ""), "content": message_text(m)} for m in ctx.request["messages"]
-    ]
-    return {
-        "messages": messages,
-        "answer": ctx.answer,
-        "passages": [p.text for p in ctx.passages],
     }

@@ -18,7 +18,7 @@ from headgate_rag.questions import questions
 from headgate_rag.statements import Statement, statements
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
-_MARKER = re.compile(r"\[(\d+)\]")
+_MARKER = re.compile(r"\[(\d+(?:\s*,\s*\d+)*)\]")
 
 
 @dataclass
@@ -32,9 +32,9 @@ class Extractive:
     """
 
     free: ClassVar[bool] = True
-    min_confidence: float = 0.45
+    min_confidence: float = 0.75
     sentences: int = 3
-    margin: float = 0.08
+    margin: float = 3.0
     read_passages: int = 8
     decline: str = "The documents do not answer this question."
 
