@@ -95,7 +95,11 @@ class Embedder(Protocol):
 
 
 class Strategy(Protocol):
-    """Orders the targets of a pool for one call: first choice first."""
+    """Orders the targets of a pool for one call: first choice first.
+
+    A class variable ``uses_weight = False`` says that weights have no effect: writing one is then
+    a configuration error.
+    """
 
     def order(self, targets: Sequence[Target]) -> Sequence[Target]:
         """All of ``targets``, best first."""

@@ -17,12 +17,10 @@ from headgate_core.ports import ModelRequest, Tools
 from headgate_core.reply import Chunk, Done, Event, Reply
 from headgate_core.types import Passage, Principal, Purpose
 from headgate_gateway.stages.cite import citations
-from headgate_rag.answering import choose
-from headgate_rag.asked import read
 from headgate_rag.plain import clean
 from headgate_rag.providers.extractive import Extractive
 from headgate_rag.statements import statements
-from headgate_rag.words import Weights, forms, names, stem
+from headgate_rag.words import names, stem
 
 DECLINED = "The documents do not answer this question."
 
@@ -288,86 +286,3 @@ def test_names_are_told_from_words_that_open_a_sentence() -> None:
     assert names("How do I connect Headgate to Kafka?") == [stem("headgate"), stem("kafka")]
     assert names("Which keys are there? They expire.") == []
     assert names("How Are The Retries Decided") == []
-
-
-@pytest.mark.parametrize(
-    ("question", "text"),
-    [
-        ("What should we back up?", "A backup holds the store."),
-        ("How do I roll it back?", "A rollback takes one command."),
-        ("Is a backup made?", "Back up the store first."),
-        ("How do I set up a key?", "Setup takes one key."),
-    ],
-)
-def test_a_verb_with_its_particle_is_the_word_written_together(question: str, text: str) -> None:
-    held = forms(text)
-    asked = read(question, [held])
-    weights = Weights([held])
-    assert asked.overlap(weights, held) > asked.overlap(weights, {"stor", "command"})
-    assert asked.overlap(weights, held) == 1.0
-
-
-def test_a_name_that_most_passages_mention_is_left_out_of_the_meaning() -> None:
-    passages = [{"headgat", "key"}, {"headgat", "budget"}, {"rout"}]
-    asked = read("How many teams use Headgate with Kafka?", passages)
-    assert asked.plain == "How many teams use with Kafka?"
-    assert asked.unknown == {"kafka"}
-    assert asked.focus == stem("teams")
-    assert read("What is Headgate?", passages).plain == "What is Headgate?"
-
-
-def test_an_unknown_name_weighs_as_much_as_it_is_of_the_question() -> None:
-    passages = [forms("Markdown, HTML and plain text files are read when documents are ingested.")]
-    weights = Weights(passages)
-    one = read("Which file types can I ingest, for example PDF or HTML?", passages)
-    all_ = read("Does it speak SAML or OIDC?", passages)
-    assert 0 < one.unknown_share(weights) < 0.5 < all_.unknown_share(weights)
-
-
-@pytest.mark.parametrize(
-    ("question", "statement", "misses"),
-    [
-        ("How many attempts are made?", "It tries again and again.", True),
-        ("How many attempts are made?", "Two attempts are made.", False),
-        ("When was it founded?", "It was founded in 1990.", True),
-        ("When are keys revoked?", "Keys are revoked by a command.", False),
-    ],
-)
-def test_a_question_for_a_figure_wants_one(question: str, statement: str, misses: bool) -> None:
-    assert read(question, []).misses_kind(statement) is misses
-
-
-def test_several_passages_are_quoted_before_more_of_one() -> None:
-    from headgate_rag.answering import Scored
-    from headgate_rag.statements import Statement
-
-    texts = [(1, "Keys expire."), (1, "Teams pay."), (2, "Budgets end."), (3, "Far off.")]
-    ranked = [
-        Scored(Statement(number, text, "", 0), score, 0, 0)
-        for (number, text), score in zip(texts, (9.0, 8.9, 8.5, 2.0), strict=True)
-    ]
-    assert [s.number for s in choose(ranked, 2, 3.0)] == [1, 2]
-    assert [s.text for s in choose(ranked, 3, 3.0)] == [
-        "Keys expire.",
-        "Teams pay.",
-        "Budgets end.",
-    ]
-
-
-def test_repetitions_are_not_quoted_twice() -> None:
-    from headgate_rag.answering import Scored
-    from headgate_rag.statements import Statement
-
-    def scored(number: int, text: str, score: float, at: int = 0) -> Scored:
-        return Scored(Statement(number, text, "", at), score, 0, 0)
-
-    ranked = [
-        scored(2, "A call is tried twice.", 0.9, 50),
-        scored(1, "Each call is tried twice.", 0.89),
-        scored(2, "Waiting grows with every try.", 0.85, 10),
-        scored(3, "Keys expire.", 0.2),
-    ]
-    assert [s.text for s in choose(ranked, 3, 0.1)] == [
-        "Waiting grows with every try.",
-        "A call is tried twice.",
-    ]
