@@ -21,8 +21,7 @@ $(READY): pyproject.toml constraints.txt
 
 run: install ## Index the demo documents and start the gateway on http://127.0.0.1:8080
 	@$(BIN)/headgate ingest docs --config $(CONFIG)
-	@$(BIN)/python -m headgate_gateway.commands.hello --config $(CONFIG)
-	@exec $(BIN)/headgate serve --config $(CONFIG)
+	@exec $(BIN)/headgate serve --config $(CONFIG) --example
 
 test: install ## Run all tests
 	@$(BIN)/python -m pytest -q

@@ -7,9 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import openai
 import pytest
-from asking import user
+from asking import client_of, user
 from demo import copy_demo
 from running import run, serving
 
@@ -30,8 +29,7 @@ def test_ask_ingest_and_eval_work_while_two_workers_serve(tmp_path: Path) -> Non
     config = copy_demo(tmp_path)
     first = run("ingest", "docs", "--config", str(config))
     assert first.returncode == 0, first.stdout + first.stderr
-    with serving(config, ["--workers", "2"]) as server:
-        client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0)
+    with serving(config, ["--workers", "2"]) as server, client_of(server.url) as client:
         (tmp_path / "docs" / "moon.md").write_text(
             "# The moon\n\n## What the moon is made of\n\n"
             "The moon of the demo is made of green cheese from Bavaria.\n"
@@ -60,8 +58,7 @@ def test_ask_ingest_and_eval_work_while_two_workers_serve(tmp_path: Path) -> Non
 def test_the_demo_answers_over_the_official_client_streamed_and_not(tmp_path: Path) -> None:
     config = copy_demo(tmp_path)
     assert run("ingest", "docs", "--config", str(config)).returncode == 0
-    with serving(config) as server:
-        client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0)
+    with serving(config) as server, client_of(server.url) as client:
         messages = user(QUESTION)
         whole = client.chat.completions.create(model="headgate-docs", messages=messages)
         chunks = list(

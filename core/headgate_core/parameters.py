@@ -1,53 +1,31 @@
-"""Which parameters of a request a model in this process can honour."""
+"""Parameters of a chat request whose values have a range, wherever they are written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
-from headgate_core.types import Json
-
-Honoured: TypeAlias = Mapping[str, Callable[[Any], bool]]
-"""Parameter to whether this value of it can be honoured."""
-
-
-def _always(value: Any) -> bool:
-    return True
-
-
-def honours(names: Collection[str]) -> Honoured:
-    """A table in which every value of these parameters can be honoured."""
-    return dict.fromkeys(names, _always)
-
-
-ONE_TEXT: Honoured = {
-    **honours(("model", "messages", "stream", "stream_options")),
-    **honours(("max_tokens", "max_completion_tokens")),
-    # Who is calling and how the call is kept or billed: no part of the answer depends on it.
-    **honours(("user", "metadata", "headgate", "store", "service_tier", "safety_identifier")),
-    **honours(("prompt_cache_key", "prompt_cache_retention")),
-    # A model that does not sample gives its one answer under every one of these.
-    **honours(("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty")),
-    **honours(("parallel_tool_calls",)),
-    "n": lambda value: value == 1,
-    "response_format": lambda value: isinstance(value, dict) and value.get("type") == "text",
-    "tools": lambda value: value == [],
-    "tool_choice": lambda value: value == "none",
-    "logprobs": lambda value: value is False,
-    "stop": lambda value: value == [],
-    "modalities": lambda value: value == ["text"],
+NUMBERS: dict[str, tuple[float, float]] = {
+    "temperature": (0, 2),
+    "top_p": (0, 1),
+    "frequency_penalty": (-2, 2),
+    "presence_penalty": (-2, 2),
+    "max_tokens": (1, 10_000_000),
+    "max_completion_tokens": (1, 10_000_000),
+    "n": (1, 128),
 }
-"""What a model that says one plain text, always the same one, can honour."""
+"""Least and largest value."""
+
+_WHOLE = frozenset({"max_tokens", "max_completion_tokens", "n"})
 
 
-def unsupported(body: Json, honoured: Honoured) -> list[str]:
-    """Members of ``body`` that cannot be honoured, in its order; null is no request."""
-    return [
-        name
-        for name, value in body.items()
-        if value is not None and not honoured.get(name, _never)(value)
-    ]
-
-
-def _never(value: Any) -> bool:
-    return False
+def fault_of(name: str, value: Any) -> str:
+    """Why ``value`` cannot be the parameter ``name``: ``must be ...``; empty where it can."""
+    if name not in NUMBERS:
+        return ""
+    low, high = NUMBERS[name]
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not low <= value <= high:
+        return f"must be a number from {low} to {high}"
+    if name in _WHOLE and not isinstance(value, int):
+        return "must be a whole number"
+    return ""

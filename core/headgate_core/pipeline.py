@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Protocol, TypeAlias
 
 from headgate_core.context import Context
 from headgate_core.errors import Again, Ended, HeadgateError, Internal
-from headgate_core.reply import Done, Event, closing
+from headgate_core.reply import Done, Event, Facts, closing
 
 log = logging.getLogger("headgate.pipeline")
 
@@ -44,11 +44,19 @@ class Stage(Protocol):
         ...
 
 
-class Pipeline:
-    """The compiled stages of one route, in order."""
+Carries: TypeAlias = Callable[[Event, Facts], bool]
+"""Whether an event brings content to the caller."""
 
-    def __init__(self, stages: Sequence[Stage]) -> None:
+
+class Pipeline:
+    """The compiled stages of one route, in order.
+
+    ``carries`` tells when the first content goes out; without it, the upstream's first counts.
+    """
+
+    def __init__(self, stages: Sequence[Stage], carries: Carries | None = None) -> None:
         self.stages = tuple(stages)
+        self._carries = carries or (lambda event, facts: facts.content)
         self._work = tuple(s for s in stages if not s.last)
         self._last = tuple(s for s in stages if s.last)
         self._reenter = next((i for i, s in enumerate(self._work) if s.reenter), len(self._work))
@@ -84,8 +92,8 @@ class Pipeline:
                 async for event in drained:
                     if isinstance(event, Done):
                         await self._finish_or_fail(ctx)
-                    elif not ctx.first_content_ns and ctx.reply and ctx.reply.facts.content:
-                        ctx.first_content_ns = time.perf_counter_ns()
+                    elif not ctx.first_content_ns:
+                        self._stamp(ctx, event)
                     yield event
         except HeadgateError as error:
             ctx.error = error
@@ -99,6 +107,10 @@ class Pipeline:
             raise ctx.error from error
         finally:
             await asyncio.shield(self._finish(ctx))
+
+    def _stamp(self, ctx: Context, event: Event) -> None:
+        if ctx.reply is not None and self._carries(event, ctx.reply.facts):
+            ctx.first_content_ns = time.perf_counter_ns()
 
     async def _drained(self, ctx: Context) -> AsyncIterator[Event]:
         while True:

@@ -112,7 +112,11 @@ class Candidate:
 
 
 class Strategy(Protocol):
-    """Orders the targets of a pool for one call: first choice first."""
+    """Orders the targets of a pool for one call: first choice first.
+
+    A class variable ``uses_weight = False`` says that weights have no effect: writing one is then
+    a configuration error.
+    """
 
     def order(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
         """All of ``candidates``, best first; there is at least one."""
@@ -234,6 +238,14 @@ class Guards(Protocol):
 
     def stream(self, at: At, subject: str, verdicts: list[Verdict]) -> Guarded:
         """A fresh state for one streamed text."""
+        ...
+
+
+class Masker(Protocol):
+    """What ``headgate.capabilities`` calls ``masker``: for text that is kept."""
+
+    async def mask(self, text: str) -> str:
+        """The text with personal data and secrets replaced, whatever the route's policies."""
         ...
 
 

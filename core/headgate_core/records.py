@@ -144,6 +144,8 @@ class CallRecord(TypedDict):
     unpriced: bool
     capture: str
     degraded: list[str]
+    dropped: NotRequired[list[str]]
+    """Members taken out of the request or the reply."""
     stages: list[StageRecord]
     attempts: list[AttemptRecord]
     verdicts: list[VerdictRecord]

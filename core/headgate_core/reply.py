@@ -62,6 +62,13 @@ class Reply:
     """Extra response headers for the caller (known before the first byte)."""
 
 
+async def close_events(events: Events) -> None:
+    """Close what can be closed: generators and whatever else has ``aclose``."""
+    close = getattr(events, "aclose", None)
+    if close is not None:
+        await close()
+
+
 class Owned:
     """Events with an owner who is told of their end even if nobody ever asked for the first one.
 
@@ -99,6 +106,4 @@ async def closing(events: Events) -> AsyncIterator[Events]:
     try:
         yield events
     finally:
-        close = getattr(events, "aclose", None)
-        if close is not None:
-            await close()
+        await close_events(events)

@@ -4,66 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
 
 import orjson
 
+from headgate_core.errors import UpstreamMalformed
 from headgate_core.reply import Chunk, Done, Event, Facts, Raw, Reply
 from headgate_core.types import Json, Usage
-
-Channel: TypeAlias = Literal["content", "reasoning", "refusal", "tool"]
-
-
-@dataclass(slots=True)
-class Slot:
-    """One text inside a body: read and write ``text`` where it stands."""
-
-    choice: int
-    channel: Channel
-    key: str
-    """Tells apart several texts of one channel, e.g. the tool call's index."""
-    _holder: dict[str, Any]
-    _member: str
-
-    @property
-    def text(self) -> str:
-        """The text as it stands."""
-        value = self._holder[self._member]
-        return value if isinstance(value, str) else ""
-
-    @text.setter
-    def text(self, value: str) -> None:
-        self._holder[self._member] = value
-
-
-_TEXT_MEMBERS: tuple[tuple[str, Channel], ...] = (
-    ("content", "content"),
-    ("reasoning_content", "reasoning"),
-    ("reasoning", "reasoning"),
-    ("refusal", "refusal"),
-)
-
-
-def part(choice: Json) -> Json:
-    """The ``delta`` of a streamed choice or the ``message`` of a whole one."""
-    found = choice.get("delta") or choice.get("message")
-    return found if isinstance(found, dict) else {}
-
-
-def slots(body: Json) -> Iterator[Slot]:
-    """Every non-empty text of the body's choices."""
-    for choice in body.get("choices") or ():
-        index = int(choice.get("index") or 0)
-        holder = part(choice)
-        for member, channel in _TEXT_MEMBERS:
-            if isinstance(holder.get(member), str) and holder[member]:
-                yield Slot(index, channel, member, holder, member)
-        for position, call in enumerate(holder.get("tool_calls") or ()):
-            function = call.get("function") or {}
-            if isinstance(function.get("arguments"), str) and function["arguments"]:
-                key = f"tool {call.get('index', position)}"
-                yield Slot(index, "tool", key, function, "arguments")
+from headgate_gateway.texts import number, part, slots
 
 
 def has_content(body: Json) -> bool:
@@ -79,25 +26,58 @@ def has_content(body: Json) -> bool:
     return False
 
 
+def carries_content(event: Event, facts: Facts) -> bool:
+    """Whether an event on its way out brings content to the caller."""
+    if isinstance(event, Chunk):
+        return has_content(event.body)
+    return isinstance(event, Raw) and facts.content
+
+
 def finishes(body: Json) -> list[Json]:
     """The choices of this body that state a ``finish_reason``."""
     return [c for c in body.get("choices") or () if c.get("finish_reason")]
 
 
+MOST_TOKENS = 2**53
+"""No reply has more tokens than this: what claims to is not to be believed."""
+
+
 def usage_of(usage: Json) -> Usage:
-    """The ``usage`` member of an OpenAI body as ``Usage``; absent numbers count as 0."""
+    """The ``usage`` member of an OpenAI body as ``Usage``; absent numbers count as 0.
+
+    Raises ``ValueError`` for numbers that no reply can have: money hangs on them.
+    """
     prompt = usage.get("prompt_tokens_details") or {}
     completion = usage.get("completion_tokens_details") or {}
     return Usage(
-        input_tokens=int(usage.get("prompt_tokens") or 0),
-        output_tokens=int(usage.get("completion_tokens") or 0),
-        cached_input_tokens=int(prompt.get("cached_tokens") or 0),
-        reasoning_tokens=int(completion.get("reasoning_tokens") or 0),
+        input_tokens=_tokens(usage, "prompt_tokens"),
+        output_tokens=_tokens(usage, "completion_tokens"),
+        cached_input_tokens=_tokens(prompt, "cached_tokens"),
+        reasoning_tokens=_tokens(completion, "reasoning_tokens"),
     )
 
 
+def _tokens(holder: Json, name: str) -> int:
+    value = holder.get(name) or 0
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_TOKENS:
+        raise ValueError(f"usage.{name} is no number of tokens")
+    return value
+
+
 def observe(facts: Facts, body: Json) -> None:
-    """Read beside the path what the record needs. The last usage wins; it is never added up."""
+    """Read beside the path what the record needs. The last usage wins; it is never added up.
+
+    Raises ``UpstreamMalformed`` when the body is not shaped like a chat completion.
+    """
+    try:
+        _observe(facts, body)
+    except (AttributeError, TypeError, ValueError, KeyError) as error:
+        raise UpstreamMalformed(f"The reply is no chat completion: {error}.") from error
+
+
+def _observe(facts: Facts, body: Json) -> None:
     if body.get("usage"):
         facts.usage = usage_of(body["usage"])
     facts.model = facts.model or body.get("model") or ""
@@ -163,7 +143,7 @@ def chunk_like(body: Json, choice: int, delta: Json, finish_reason: str | None =
 def as_chunks(body: Json, include_usage: bool) -> Iterator[Json]:
     """A whole body as the chunks of a stream: role, text and tool calls, finish, usage."""
     for choice in body.get("choices") or ():
-        index = int(choice.get("index") or 0)
+        index = number(choice)
         message = dict(choice.get("message") or {})
         yield chunk_like(body, index, {"role": message.pop("role", "assistant"), "content": ""})
         for position, call in enumerate(message.get("tool_calls") or ()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from headgate_core.pipeline import Pipeline, Stage
+from headgate_gateway.chunks import carries_content
 from headgate_gateway.plan import RoutePlan, StageClass
 from headgate_gateway.stages.admit import Admit
 from headgate_gateway.stages.authenticate import Authenticate
@@ -56,5 +57,5 @@ def compile_route(plan: RoutePlan) -> Pipeline:
         stage = entry.compile(plan)
         if stage is not None and stage.name not in plan.replaced:
             stages.append(stage)
-    plan.pipeline = Pipeline(stages)
+    plan.pipeline = Pipeline(stages, carries_content)
     return plan.pipeline

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from headgate_core.context import Context
 from headgate_core.endpoints import Kind
 from headgate_core.pipeline import Pipeline, Stage
-from headgate_core.ports import Cache, Caller, Guards, Retriever
+from headgate_core.ports import Cache, Caller, Guards, Masker, Retriever
 from headgate_core.records import JournalLine
 from headgate_core.settings.gateway import GatewaySettings
 from headgate_core.settings.routes import Capture, RouteSettings
@@ -70,6 +70,8 @@ class RoutePlan:
     retriever: Retriever | None = None
     prompt: Prompt | None = None
     cache: Cache | None = None
+    masker: Masker | None = None
+    """There whenever ``capture`` is ``masked``."""
     replaced: frozenset[str] = frozenset()
     """Stages that an evaluation replaces."""
     pipeline: Pipeline = field(default_factory=lambda: Pipeline(()))

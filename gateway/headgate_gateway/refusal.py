@@ -21,6 +21,17 @@ def refuse(ctx: Context, stop: Stopped) -> NoReturn:
     raise Ended(reply, f"blocked by {stop.policy}/{stop.check}")
 
 
+NOTHING_FOUND = "The documents do not answer this question."
+
+
+def nothing_found(ctx: Context) -> NoReturn:
+    """End the call without asking a model: no passage is left. Raises ``Ended``."""
+    ctx.answer = NOTHING_FOUND
+    body = whole(ctx.call_id, ctx.asked_model, NOTHING_FOUND, "stop")
+    reply = reply_of(body, stream=ctx.stream, include_usage=wants_usage(ctx.request))
+    raise Ended(reply, "no passage is left")
+
+
 def blocked(stop: Stopped) -> Blocked:
     """The error of a policy that says ``refusal.as: error``; names policy and check, no text."""
     return Blocked(stop.text, param="messages", extra={"policy": stop.policy, "check": stop.check})

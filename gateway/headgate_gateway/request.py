@@ -6,20 +6,19 @@ from typing import Any
 
 from headgate_core.endpoints import Kind
 from headgate_core.errors import InvalidRequest
+from headgate_core.parameters import NUMBERS, fault_of
 from headgate_core.types import Json
 from headgate_gateway.forwarded import validate_forwarded
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
-_NUMBERS: dict[str, tuple[float, float]] = {
-    "temperature": (0, 2),
-    "top_p": (0, 1),
-    "frequency_penalty": (-2, 2),
-    "presence_penalty": (-2, 2),
-    "max_tokens": (1, 10_000_000),
-    "max_completion_tokens": (1, 10_000_000),
-    "n": (1, 128),
-}
 _BOOLEANS = ("stream", "logprobs", "parallel_tool_calls", "store")
+_OBJECTS = ("stream_options", "response_format", "metadata", "prediction", "logit_bias")
+_LISTS = ("tools", "functions", "modalities")
+_KINDS: tuple[tuple[tuple[str, ...], type, str], ...] = (
+    (_BOOLEANS, bool, "true or false"),
+    (_OBJECTS, dict, "an object"),
+    (_LISTS, list, "a list"),
+)
 _OWN = ("inputs", "meta")
 
 
@@ -44,12 +43,17 @@ def _chat(body: Json) -> None:
         )
     for number, message in enumerate(messages):
         _message(message, f"messages[{number}]")
-    for name, (low, high) in _NUMBERS.items():
-        _number(body.get(name), name, low, high)
-    for name in _BOOLEANS:
-        value = body.get(name)
-        if value is not None and not isinstance(value, bool):
-            raise InvalidRequest(f"`{name}` must be true or false.", param=name)
+    _values(body)
+
+
+def _values(body: Json) -> None:
+    for name in NUMBERS:
+        if body.get(name) is not None and (fault := fault_of(name, body[name])):
+            raise InvalidRequest(f"`{name}` {fault}.", param=name)
+    for names, kind, words in _KINDS:
+        for name in names:
+            if body.get(name) is not None and not isinstance(body[name], kind):
+                raise InvalidRequest(f"`{name}` must be {words}.", param=name)
 
 
 def _message(message: Any, where: str) -> None:
@@ -65,15 +69,6 @@ def _message(message: Any, where: str) -> None:
         )
     if content is None and message["role"] in ("user", "system", "developer"):
         raise InvalidRequest(f"`{where}.content` is missing.", param=f"{where}.content")
-
-
-def _number(value: Any, name: str, low: float, high: float) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise InvalidRequest(f"`{name}` must be a number from {low:g} to {high:g}.", param=name)
-    if name in ("n", "max_tokens", "max_completion_tokens") and not isinstance(value, int):
-        raise InvalidRequest(f"`{name}` must be a whole number.", param=name)
 
 
 def _own(value: Any) -> None:

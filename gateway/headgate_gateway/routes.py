@@ -8,7 +8,7 @@ from typing import Any
 
 from headgate_core import plugins
 from headgate_core.errors import ConfigurationError
-from headgate_core.ports import Cache, Guards, Retriever, Tools
+from headgate_core.ports import Cache, Guards, Masker, Retriever, Tools
 from headgate_core.settings.routes import RouteSettings
 from headgate_core.store import Store
 from headgate_gateway.lazy import bound
@@ -31,6 +31,7 @@ class Compiler:
         self._prompts = Prompts(parts.settings.folder / "prompts", store)
         self._guards: Any = None
         self._retrieval: Any = None
+        self._masker: Masker | None = None
 
     def compile(self) -> dict[str, RoutePlan]:
         """All routes, aliases and bare pools by name. Raises ``ConfigurationError``."""
@@ -80,6 +81,7 @@ class Compiler:
             retriever=self._retriever_of(route),
             prompt=self._prompts.resolve(route.prompt) if route.prompt else None,
             cache=self._cache_of(route),
+            masker=self._masker_of(route),
             replaced=self._replaced,
         )
         if plan.retriever is not None and plan.prompt is None:
@@ -104,6 +106,13 @@ class Compiler:
             self._guards = bound(plugins.capability("guards")(), self._tools)
         guards: Guards = self._guards.compile(list(dict.fromkeys(names)))
         return guards
+
+    def _masker_of(self, route: RouteSettings) -> Masker | None:
+        if (route.capture or self._parts.settings.defaults.capture) != "masked":
+            return None
+        if self._masker is None:
+            self._masker = bound(plugins.capability("masker")(), self._tools)
+        return self._masker
 
     def _retriever_of(self, route: RouteSettings) -> Retriever | None:
         if route.retrieval is None:

@@ -8,21 +8,22 @@ is acted on only when all checks have decided about it and about all that overla
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Literal, NamedTuple
 
 from headgate_core.ports import Stopped
 from headgate_core.types import Action, At, Span, Verdict
-from headgate_guardrails.bound import BoundCheck, CheckError, milliseconds
+from headgate_guardrails.bound import Asking, BoundCheck, CheckError
 from headgate_guardrails.masking import mask, merge
 from headgate_guardrails.scan import Scan, Text, scan_of
 
 STREAMED: frozenset[At] = frozenset({"output", "tool_calls"})
 """Places whose texts may come in pieces: there all checks run, so that the verdict is the same."""
+
+MANY = 500
+"""Findings at once that are acted on in a thread, because the event loop would feel it."""
 
 
 @dataclass(slots=True)
@@ -30,10 +31,11 @@ class _Watch:
     """One check at work on one text."""
 
     bound: BoundCheck
+    asking: Asking
     scan: Scan
-    ms: float = 0.0
     verdict: int | None = None
     """Where in the list of verdicts its entry stands."""
+    kinds: list[str] = field(default_factory=list)
     fault: str = ""
 
 
@@ -60,9 +62,13 @@ class Enforcer:
     def __post_init__(self) -> None:
         ordered = sorted(self.checks, key=lambda b: (b.cost, b.order))
         self._tiers = [
-            [_Watch(b, scan_of(b.check, partial(b.find, at=self.at))) for b in tier]
+            [self._watch(bound) for bound in tier]
             for _, tier in groupby(ordered, key=lambda b: b.cost)
         ]
+
+    def _watch(self, bound: BoundCheck) -> _Watch:
+        asking = Asking(bound, self.at)
+        return _Watch(bound, asking, scan_of(bound.check, asking))
 
     async def feed(self, text: str) -> str:
         """Take the next piece; returns what is cleared. Raises ``Stopped`` or ``GuardFailed``."""
@@ -86,6 +92,12 @@ class Enforcer:
                 break
         decided = [w.scan.decided for w in self._watches()]
         limit = self._text.end if final else min([self._text.end, *decided])
+        if len(self._pending) > MANY:
+            return await asyncio.to_thread(self._release, limit)
+        return self._release(limit)
+
+    def _release(self, limit: int) -> str:
+        """What may go out of the text up to ``limit``, masked. Raises ``Stopped``."""
         masks, until = self._settle(limit)
         start, self._released = self._released, until
         cleared = mask(
@@ -111,14 +123,15 @@ class Enforcer:
             self._give_up(watch)
 
     async def _step(self, watch: _Watch, final: bool) -> list[Span]:
-        begun = time.perf_counter_ns()
+        """New findings; those of the frames before a failure count like those of earlier pieces."""
+        watch.asking.begin()
+        found: list[Span] = []
         try:
-            return await watch.scan.step(self._text, final)
+            async for spans in watch.scan.step(self._text, final):
+                found += spans
         except CheckError as error:
             watch.fault = str(error)
-            return []
-        finally:
-            watch.ms += milliseconds(begun)
+        return found
 
     def _give_up(self, watch: _Watch) -> None:
         """A check that failed looks no further at this text; its policy says what that means."""
@@ -137,22 +150,28 @@ class Enforcer:
         """Act on the findings up to ``limit``: the spans to mask, and how far text may go out."""
         masks: list[Span] = []
         waiting: list[_Finding] = []
+        acted: dict[int, _Watch] = {}
         until = limit
-        for cluster in _clusters(self._pending):
-            if max(f.span.end for f in cluster) > limit:
-                waiting += cluster
-                until = min(until, cluster[0].span.start)
-                continue
-            for watch, span in _per_check(cluster):
-                self._act(watch, span)
-                if watch.bound.enforced and watch.bound.action == "mask":
-                    masks.append(span)
+        try:
+            for cluster in _clusters(self._pending):
+                if max(f.span.end for f in cluster) > limit:
+                    waiting += cluster
+                    until = min(until, cluster[0].span.start)
+                    continue
+                for watch, span in _per_check(cluster):
+                    acted[watch.bound.order] = watch
+                    watch.kinds.append(span.kind)
+                    self._act(watch)
+                    if watch.bound.enforced and watch.bound.action == "mask":
+                        masks.append(span)
+        finally:
+            for watch in acted.values():
+                self._record(watch)
         self._pending = waiting
         return masks, until
 
-    def _act(self, watch: _Watch, span: Span) -> None:
+    def _act(self, watch: _Watch) -> None:
         bound = watch.bound
-        self._record(watch, span.kind)
         if not bound.enforced:
             return
         if bound.action == "block":
@@ -160,14 +179,14 @@ class Enforcer:
         if bound.action == "drop":
             self.dropped = True
 
-    def _record(self, watch: _Watch, kind: str) -> None:
+    def _record(self, watch: _Watch) -> None:
         """One entry a check: it is added with the first finding and completed with the next."""
+        entry = self._verdict(watch, watch.bound.action, tuple(watch.kinds))
         if watch.verdict is None:
             watch.verdict = len(self.verdicts)
-            self.verdicts.append(self._verdict(watch, watch.bound.action, (kind,)))
-            return
-        entry = self.verdicts[watch.verdict]
-        self.verdicts[watch.verdict] = replace(entry, kinds=(*entry.kinds, kind), ms=watch.ms)
+            self.verdicts.append(entry)
+        else:
+            self.verdicts[watch.verdict] = entry
 
     def _verdict(
         self, watch: _Watch, action: Action | Literal["pass", "error"], kinds: tuple[str, ...]
@@ -181,7 +200,7 @@ class Enforcer:
             mode=bound.mode,
             kinds=kinds,
             subject=self.subject,
-            ms=watch.ms,
+            ms=watch.asking.ms,
             error=watch.fault,
         )
 

@@ -13,7 +13,7 @@ from headgate_core.ports import Check, Guarded, Tools
 from headgate_core.ports import Guards as GuardsPort
 from headgate_core.settings.base import PluginUse
 from headgate_core.types import At, Verdict
-from headgate_guardrails.bound import BoundCheck, bind
+from headgate_guardrails.bound import BoundCheck, Pace, bind
 from headgate_guardrails.enforcer import Enforcer
 from headgate_guardrails.policy import CheckSettings, PolicySettings, load_policy
 from headgate_guardrails.scan import held_back
@@ -58,6 +58,7 @@ class Guards:
     def __init__(self) -> None:
         self._tools: Tools | None = None
         self._built: dict[str, Check] = {}
+        self._pace = Pace()
 
     def bind(self, tools: Tools) -> None:
         """Take the settings (for the folder) and ``plugin`` (to build checks by name)."""
@@ -74,7 +75,7 @@ class Guards:
                 try:
                     check = self._check(settings)
                     _fits(settings, check)
-                    checks.append(bind(policy, settings, check, len(checks)))
+                    checks.append(bind(policy, settings, check, len(checks), self._pace))
                 except MissingExtra:
                     raise
                 except ConfigurationError as error:

@@ -12,11 +12,12 @@ complete, so its answer is a function of the text whatever the check does inside
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol, TypeAlias
 
 from headgate_core.ports import Check
 from headgate_core.types import Span
+from headgate_guardrails.bound import FRAME
 
 Find: TypeAlias = Callable[[str], Awaitable[list[Span]]]
 
@@ -65,8 +66,11 @@ class Scan(Protocol):
         """The first character that the next step may look at."""
         ...
 
-    async def step(self, text: Text, final: bool) -> list[Span]:
-        """New findings, as positions of the whole text; ``final`` = no more text will come."""
+    def step(self, text: Text, final: bool) -> AsyncIterator[list[Span]]:
+        """New findings, as positions of the whole text, in batches of which none takes long.
+
+        ``final`` = no more text will come.
+        """
         ...
 
 
@@ -78,6 +82,8 @@ class LocalScan:
         self._find = find
         self._context: int = getattr(check, "context", 0)
         self._open_from: Callable[[str], int] | None = getattr(check, "open_from", None)
+        # Longer than any finding, so that every frame decides something.
+        self._frame = max(FRAME, self._context + 2 * check.window)
         self.decided = 0
 
     @property
@@ -85,22 +91,31 @@ class LocalScan:
         """The left context of the first undecided position."""
         return max(0, self.decided - self._context)
 
-    async def step(self, text: Text, final: bool) -> list[Span]:
-        """Scan from the first undecided position on."""
+    async def step(self, text: Text, final: bool) -> AsyncIterator[list[Span]]:
+        """Scan from the first undecided position on; long texts as if they came in pieces."""
+        reach = self._frame
+        while (end := self.needs + reach) < text.end:
+            before = self.decided
+            yield await self._scan(text, end, final=False)
+            # A finding that goes on beyond the frame is asked about again in a longer one.
+            reach = self._frame if self.decided > before else 2 * reach
+        yield await self._scan(text, text.end, final)
+
+    async def _scan(self, text: Text, end: int, final: bool) -> list[Span]:
         low = self.needs
-        seen = text.piece(low, text.end)
-        closed = text.end if final else self._closed(text, low, seen)
+        seen = text.piece(low, end)
+        closed = end if final else self._closed(end, low, seen)
         if closed <= self.decided:
             return []
         found = [_moved(s, low) for s in await self._find(seen) if s.start + low >= self.decided]
         if not final:
-            growing = [s.start for s in found if s.end >= text.end]
+            growing = [s.start for s in found if s.end >= end]
             closed = min([closed, *growing])
         self.decided = closed
         return [s for s in found if s.start < closed]
 
-    def _closed(self, text: Text, low: int, seen: str) -> int:
-        closed = text.end - self._check.window + 1
+    def _closed(self, end: int, low: int, seen: str) -> int:
+        closed = end - self._check.window + 1
         if self._open_from is not None:
             closed = max(closed, low + self._open_from(seen))
         return closed
@@ -125,18 +140,16 @@ class FrameScan:
         """The start of the next frame."""
         return self._frame * self._stride
 
-    async def step(self, text: Text, final: bool) -> list[Span]:
+    async def step(self, text: Text, final: bool) -> AsyncIterator[list[Span]]:
         """Ask about every frame that has become complete."""
-        found: list[Span] = []
         while text.end > self._end:
-            found += await self._ask(text, self._end, (self._frame + 1) * self._stride)
+            yield await self._ask(text, self._end, (self._frame + 1) * self._stride)
             self._frame += 1
             self.decided = self.needs
         if final and text.end > self.needs:
-            found += await self._ask(text, text.end, text.end)
+            yield await self._ask(text, text.end, text.end)
         if final:
             self.decided = text.end
-        return found
 
     @property
     def _end(self) -> int:

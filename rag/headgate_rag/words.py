@@ -5,19 +5,23 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 
 _WORD = re.compile(r"[^\W_]+(?:[.'\u2019_-][^\W_]+)*")
 _PART = re.compile(r"[^\W_]+")
 _STOP = """
-    a about above after again all also am an and any are as at be because been before being
-    below between both but by can could did do does doing done down during each either else ever
-    every few for from get gets give given go goes had happen happens has have having he her here
-    hers him his how i if in into is it its itself just like made make makes many may me might
-    more most much must my need needs no nor not now of off on once one only or other our out
-    over own please same shall she should so some such tell than that the their them then there
-    these they thing things this those through to too under until up us use used uses using very
-    want was way ways we were what when where whether which while who whom whose why will with
-    within without work works would you your yours
+    a about above actually after again all already also am an and any anybody anyone anything
+    are aren as at be because been before being below between both but by can could couldn did
+    didn do does doesn doing don done down during each either else ever every everybody everyone
+    everything few for from get gets give given go goes had happen happens has hasn have haven
+    having he her here hers him his how i if in into is isn it its itself just kind know known
+    let lets like ll look looks made make makes many may me might more most much must my need
+    needs no nor not now of off on once one only or other our out over own please possible put
+    puts re really same saw see seen shall she should shouldn so some somebody someone something
+    sort still such tell than that the their them then there these they thing things this those
+    through to too under until up us use used uses using ve very want was wasn way ways we were
+    what when where whether which while who whom whose why will with within without won work
+    works would wouldn yet you your yours
 """
 STOP_WORDS = frozenset(_STOP.split())
 """Words that say nothing about what a text is about."""
@@ -49,6 +53,36 @@ def surface_words(text: str) -> list[str]:
     """The words that carry meaning, in lower case but not brought to their stems."""
     found = (w.lower() for w in _PART.findall(text))
     return [w for w in found if w not in STOP_WORDS and (len(w) > 1 or w.isdigit())]
+
+
+_PARTICLES = frozenset(["up", "down", "off", "out", "over", "back", "in", "on"])
+
+
+def compounds(text: str) -> dict[str, set[str]]:
+    """The stems of words joined with a neighbour: ``back up`` gives ``backup`` for both.
+
+    A particle may stand one word further on: ``roll it back`` gives ``rollback``.
+    """
+    tokens = [w.lower() for w in _PART.findall(text)]
+    joined: dict[str, set[str]] = {}
+    for at, word in enumerate(tokens):
+        if word in STOP_WORDS:
+            continue
+        for place, other in enumerate(tokens[at + 1 : at + 3]):
+            if other in _PARTICLES or (place == 0 and other not in STOP_WORDS):
+                joined.setdefault(stem(word), set()).add(stem(word + other))
+                joined.setdefault(stem(other), set()).add(stem(word + other))
+    return joined
+
+
+def forms(text: str) -> set[str]:
+    """The stems of a text, and those of its words joined with a particle that follows."""
+    found = set(content_words(text))
+    tokens = [w.lower() for w in _PART.findall(text)]
+    for word, other in pairwise(tokens):
+        if other in _PARTICLES and word not in STOP_WORDS:
+            found.add(stem(word + other))
+    return found
 
 
 def names(text: str) -> list[str]:

@@ -103,7 +103,7 @@ def test_an_empty_file_a_list_and_a_file_without_pools(tmp_path: Path) -> None:
 def test_money_is_read_from_its_digits(tmp_path: Path) -> None:
     text = GOOD + (
         "prices:\n  overrides:\n"
-        "    - {model: m, from: 2026-11-01, input_per_mtok_usd: 0.1000000000000000055, "
+        "    - {model: here/m, from: 2026-11-01, input_per_mtok_usd: 0.1000000000000000055, "
         "output_per_mtok_usd: 1.60}\n"
     )
     override = load_settings(write(tmp_path, text)).prices.overrides[0]
@@ -210,5 +210,5 @@ def test_a_short_form_is_the_source_of_what_it_says_and_of_nothing_else(tmp_path
     )
     lines = {line.path: line.source for line in explain(load_settings(file))}
     assert lines["defaults.scores[0].metric"] == f"{file}:8"
-    assert lines["defaults.scores[0].max"] == "default"
+    assert lines["defaults.parameters.max_tokens"] == "default"
     assert lines["pools[0].fallbacks.error[0]"] == f"{file}:5"

@@ -31,6 +31,34 @@ def test_migrations_make_exactly_the_tables_of_the_metadata(tmp_path: Path) -> N
     engine.dispose()
 
 
+def _mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+def test_a_new_database_its_side_files_and_its_folder_are_for_this_user_alone(
+    tmp_path: Path,
+) -> None:
+    store = Store.open(url_of(tmp_path / "var"))
+    with store.begin() as db:
+        db.execute(text("create table t (x)"))
+    modes = {path.name: _mode(path) for path in (tmp_path / "var").iterdir()}
+    store.close()
+    assert {"headgate.db", "headgate.db-wal", "headgate.db-shm"} <= set(modes)
+    assert set(modes.values()) == {0o600}
+    assert _mode(tmp_path / "var") == 0o700
+
+
+def test_an_older_database_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
+    Store.open(url_of(tmp_path)).close()
+    (tmp_path / "headgate.db").chmod(0o644)
+    folder = _mode(tmp_path)
+    store = Store.open(url_of(tmp_path))
+    store.ping()
+    assert {_mode(p) for p in tmp_path.iterdir()} == {0o600}
+    assert _mode(tmp_path) == folder
+    store.close()
+
+
 def test_the_list_of_revisions_is_what_the_migration_files_say() -> None:
     config = Config()
     config.set_main_option("script_location", "headgate_core.store:migrations")

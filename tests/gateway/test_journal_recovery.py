@@ -107,6 +107,55 @@ def test_a_process_killed_between_and_in_the_middle_of_calls_loses_none(
     store.close()
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("[]", "null", "7", '"text"', "{}", '{"t": "begin"}', '{"t": "news"}', '{"t": []}'),
+        *('{"t": "call", "call": []}', '{"t": "attempt", "attempt": {}}', '{"t": "scores"}'),
+        '{"t": "begin", "attempt": {"attempt_id": "a"}, "call": null}',
+        '{"t": "begin", "attempt": {"attempt_id": []}, "call": {"call_id": "c"}}',
+        '{"t": "begin", "attempt": {"attempt_id": "a"}, "call": {"call_id": "c"}}',
+    ],
+)
+def test_a_line_that_is_none_of_ours_is_set_aside_once_and_holds_up_no_start(
+    tmp_path: Path, line: str
+) -> None:
+    good = call()
+    leave(tmp_path, [CallLine(t="call", call=good)])
+    (journal,) = (tmp_path / "journal").iterdir()
+    journal.write_text(line + "\n" + journal.read_text())
+    store = open_store(tmp_path)
+
+    assert recover(tmp_path, store).rejected == 1
+    assert recover(tmp_path, store).journals == 0
+
+    assert get_call(store, good["call_id"]).record == good
+    assert not journal.exists()
+    kept = (tmp_path / "journal" / "rejected.jsonl").read_bytes()
+    assert orjson.loads(kept) == orjson.loads(line)
+    store.close()
+
+
+def test_a_refused_line_is_kept_once_although_recovery_is_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave(tmp_path, [CallLine(t="call", call=call())])
+    (journal,) = (tmp_path / "journal").iterdir()
+    journal.write_text("[]\n" + journal.read_text())
+    store = open_store(tmp_path)
+
+    def failing(*_: object) -> None:
+        raise StoreError("the store went away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recovery, "_settle", failing)
+        with pytest.raises(StoreError, match="went away"):
+            recover(tmp_path, store)
+    recover(tmp_path, store)
+    assert (tmp_path / "journal" / "rejected.jsonl").read_text() == "[]\n"
+    store.close()
+
+
 def test_an_attempt_without_a_reservation_has_no_known_cost(tmp_path: Path) -> None:
     open_call = call()
     leave(tmp_path, [begin_line(open_call["attempts"][0], head_of(open_call))])

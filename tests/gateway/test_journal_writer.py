@@ -123,6 +123,35 @@ def test_a_store_that_cannot_be_opened_at_first_is_opened_later(
     store.close()
 
 
+def test_a_fault_that_nobody_thought_of_does_not_end_the_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(writer, "EVERY_S", 0.005)
+    faulty = True
+
+    def failing(db: object, lines: list[JournalLine]) -> None:
+        if faulty:
+            raise ZeroDivisionError("a fault of ours")
+        write_batch(db, lines)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(deliver, "write_batch", failing)
+
+    async def work(journal: Journal, moving: Writer, store: Store) -> None:
+        nonlocal faulty
+        journal.append(call_line())
+        with pytest.raises(StoreError, match="a fault of ours"):
+            await moving.flush(timeout_s=0.3)
+        assert moving.failure == "ZeroDivisionError: a fault of ours"
+        faulty = False
+        await moving.flush()
+        assert (moving.failure, len(list_calls(store))) == ("", 1)
+
+    with caplog.at_level(logging.WARNING, "headgate.journal"):
+        with_writer(tmp_path, work)
+    (told,) = [r for r in caplog.records if r.levelno == logging.ERROR]
+    assert told.exc_info is not None
+
+
 def test_a_line_that_the_store_refuses_is_set_aside_and_holds_up_no_other(tmp_path: Path) -> None:
     bad = call_line(status="not a number", duration_ms=None)
 

@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from headgate_core.errors import NotFound
+from headgate_core.errors import ConfigurationError, NotFound
 from headgate_core.store import Store
 from headgate_gateway.commands import keys
 from headgate_gateway.keys import find
@@ -57,7 +57,7 @@ def test_create_prints_the_key_alone_on_standard_output_and_it_works(config: Pat
 def test_a_program_gets_one_document(config: Path) -> None:
     out, _ = run(
         config,
-        *("create", "--name", "app", "--model", "docs", "--requests-per-minute", "9"),
+        *("create", "--name", "app", "--model", "small", "--requests-per-minute", "9"),
         *("--expires", "2020-01-01", "--json"),
     )
     made = json.loads(out)
@@ -65,8 +65,16 @@ def test_a_program_gets_one_document(config: Path) -> None:
     (listed,) = json.loads(run(config, "list", "--json")[0])
     assert "key" not in listed and "hash" not in listed
     assert listed == {name: value for name, value in made.items() if name != "key"}
-    assert (listed["models"], listed["requests_per_minute"]) == (["docs"], 9)
+    assert (listed["models"], listed["requests_per_minute"]) == (["small"], 9)
     assert (listed["state"], listed["expires"]) == ("expired", "2020-01-01T00:00:00+00:00")
+
+
+def test_a_key_for_a_model_that_does_not_exist_is_not_made(config: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        run(config, "create", "--name", "app", "--model", "smal", "--model", "small")
+    assert caught.value.exit_code == 2
+    assert "'smal'. Did you mean 'small'? Known: small." in caught.value.message
+    assert json.loads(run(config, "list", "--json")[0]) == []
 
 
 def test_a_list_shows_state_and_hint_and_never_a_key(config: Path) -> None:

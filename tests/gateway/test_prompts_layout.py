@@ -138,3 +138,11 @@ def test_the_version_follows_the_file_and_every_partial(tmp_path: Path) -> None:
 def test_the_demo_prompt_is_good_and_has_examples() -> None:
     prompts = Path(__file__).parents[2] / "configs" / "prompts"
     assert len(parse(prompts / "docs-answer.md").settings.examples) >= 2
+
+
+@pytest.mark.parametrize("written", ["temperature: 9", "max_tokens: 0", '"n": -3'])
+def test_parameters_that_no_request_may_have_are_refused(tmp_path: Path, written: str) -> None:
+    text = HEAD.replace("inputs:", f"parameters: {{{written}}}\ninputs:")
+    (found,) = problems(tmp_path, text + BODY)
+    assert found.startswith("3: ")
+    assert f"`{written.partition(':')[0].strip(chr(34))}` must be" in found

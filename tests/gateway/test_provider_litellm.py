@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from asking import user
+from asking import client_of, user
 from configs import write_config
 from running import Server, run, serving
 from upstream import Upstream, fails, says, upstream
@@ -49,18 +49,16 @@ def test_a_whole_answer_is_priced_from_the_bundled_table(
 
 
 def test_streams_carry_the_same_text_and_cost(hosted: tuple[Server, Upstream, Path]) -> None:
-    import openai
-
     server, _, _ = hosted
-    client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0)
-    chunks = list(
-        client.chat.completions.create(
-            model="plain",
-            messages=user("hi"),
-            stream=True,
-            extra_body={"headgate": {"meta": True}},
+    with client_of(server.url) as client:
+        chunks = list(
+            client.chat.completions.create(
+                model="plain",
+                messages=user("hi"),
+                stream=True,
+                extra_body={"headgate": {"meta": True}},
+            )
         )
-    )
     text = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
     assert text == "Hello world"
     assert chunks[-1].model_dump()["headgate"]["cost_usd"] == "0.0000156"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import openai
 import pytest
-from asking import user
+from asking import client_of, user
 from configs import write_config
 from running import Server, serving
 from upstream import Upstream, chunk, says, send_events, sse, upstream
@@ -53,10 +53,7 @@ SECRET = "AKIA" + "Q3EGRXKJ2ZMV7WTB"
 class Place:
     server: Server
     fake: Upstream
-
-    @property
-    def client(self) -> openai.OpenAI:
-        return openai.OpenAI(base_url=f"{self.server.url}/v1", api_key="none", max_retries=0)
+    client: openai.OpenAI
 
     def streamed(self, model: str, text: str = "hi") -> tuple[str, list[str | None]]:
         messages = user(text)
@@ -77,8 +74,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     (folder / "guardrails" / "strict.yaml").write_text(STRICT)
     with upstream() as fake:
         config = write_config(folder, CONFIG.format(url=fake.url))
-        with serving(config) as server:
-            yield Place(server, fake)
+        with serving(config) as server, client_of(server.url) as client:
+            yield Place(server, fake, client)
 
 
 TEXT = "Write to jane.doe@example.com today, or call."

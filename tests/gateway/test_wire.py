@@ -10,7 +10,7 @@ from pathlib import Path
 
 import openai
 import pytest
-from asking import user
+from asking import client_of, user
 from configs import proxy_config
 from running import Server, run, serving
 from upstream import Upstream, fails, says, stream_of, upstream
@@ -25,10 +25,7 @@ class Place:
     server: Server
     fake: Upstream
     config: Path
-
-    @property
-    def client(self) -> openai.OpenAI:
-        return openai.OpenAI(base_url=f"{self.server.url}/v1", api_key="none", max_retries=0)
+    client: openai.OpenAI
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +33,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("wire")
     with upstream() as fake:
         config = proxy_config(folder, fake.url)
-        with serving(config) as server:
-            yield Place(server, fake, config)
+        with serving(config) as server, client_of(server.url) as client:
+            yield Place(server, fake, config, client)
 
 
 def test_the_official_client_gets_a_whole_answer_with_usage_and_cost(place: Place) -> None:
@@ -167,8 +164,10 @@ def test_a_fallback_answers_and_is_visible(place: Place) -> None:
 
 def test_a_truncated_stream_ends_in_an_error_and_without_done(place: Place) -> None:
     place.fake.answers[:] = [says("Hello", done=False, finish=False)]
-    stream = place.client.chat.completions.create(model="safe", messages=USER, stream=True)
-    with pytest.raises(openai.APIError) as caught:
+    with (
+        place.client.chat.completions.create(model="safe", messages=USER, stream=True) as stream,
+        pytest.raises(openai.APIError) as caught,
+    ):
         list(stream)
     assert caught.value.code == "upstream_truncated"
 

@@ -16,7 +16,7 @@ from headgate_core.errors import ConfigurationError, UpstreamStatus
 from headgate_core.ports import ModelRequest, Tools
 from headgate_core.reply import Chunk, Done, Event, Reply
 from headgate_core.types import Passage, Principal, Purpose
-from headgate_rag.answering import choose
+from headgate_gateway.stages.cite import citations
 from headgate_rag.plain import clean
 from headgate_rag.providers.extractive import Extractive
 from headgate_rag.statements import statements
@@ -111,6 +111,14 @@ def test_numbers_in_brackets_of_a_document_are_not_taken_for_citations() -> None
     found = answer("How long is the wait between tries of a failed call?")
     assert "(7)" in found
     assert set(re.findall(r"\[(\d+)\]", found)) <= {"1", "2", "3"}
+
+
+@pytest.mark.parametrize("marker", ["[1, 3]", "[2]", "[ 1 ]", "[1 ,2,3]", "[12]"])
+def test_no_text_of_a_document_is_recognised_as_a_citation(marker: str) -> None:
+    text = f"A hard budget refuses calls once it is spent, as others said {marker} before."
+    found = answer("When does a hard budget refuse calls?", [passage("Budgets", text)])
+    assert found.endswith("[1]")
+    assert [c.at[1] for c in citations(found, PASSAGES)] == [len(found)]
 
 
 def test_code_comes_with_the_sentence_that_introduces_it() -> None:
@@ -278,22 +286,3 @@ def test_names_are_told_from_words_that_open_a_sentence() -> None:
     assert names("How do I connect Headgate to Kafka?") == [stem("headgate"), stem("kafka")]
     assert names("Which keys are there? They expire.") == []
     assert names("How Are The Retries Decided") == []
-
-
-def test_repetitions_are_not_quoted_twice() -> None:
-    from headgate_rag.answering import Scored
-    from headgate_rag.statements import Statement
-
-    def scored(number: int, text: str, score: float, at: int = 0) -> Scored:
-        return Scored(Statement(number, text, "", at), score, 0, 0)
-
-    ranked = [
-        scored(2, "A call is tried twice.", 0.9, 50),
-        scored(1, "Each call is tried twice.", 0.89),
-        scored(2, "Waiting grows with every try.", 0.85, 10),
-        scored(3, "Keys expire.", 0.2),
-    ]
-    assert [s.text for s in choose(ranked, 3, 0.1)] == [
-        "Waiting grows with every try.",
-        "A call is tried twice.",
-    ]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from headgate_core import plugins
+from headgate_core.parameters import fault_of
 from headgate_core.plugins import unknown
 from headgate_core.settings.deployment_checks import check_deployment
 from headgate_core.settings.document import Document, Trail
 from headgate_core.settings.gateway import GatewaySettings
+from headgate_core.settings.idle_checks import check_idle
 from headgate_core.settings.kind_checks import check_kinds
 from headgate_core.settings.plugin_checks import check_plugins
 from headgate_core.settings.routes import ScoreSettings
@@ -29,6 +32,7 @@ def cross_check(settings: GatewaySettings, document: Document) -> None:
     _policies(settings, document)
     _scores(settings, document)
     check_deployment(settings, document)
+    check_idle(settings, document)
     check_plugins(settings, document)
 
 
@@ -133,12 +137,14 @@ def _routes(settings: GatewaySettings, document: Document) -> None:
                 )
 
 
-def _parameters(document: Document, parameters: Iterable[str], trail: Trail) -> None:
-    for name in parameters:
+def _parameters(document: Document, parameters: dict[str, Any], trail: Trail) -> None:
+    for name, value in parameters.items():
         if name in _OURS:
             document.problem(
                 (*trail, name), f"`{name}` is not a parameter; the gateway fills it in. Remove it."
             )
+        elif fault := fault_of(name, value):
+            document.problem((*trail, name), f"`{name}` {fault}, found {value!r}.")
 
 
 def _locked(document: Document, trail: Trail, name: str, given: list[str]) -> None:
@@ -209,6 +215,12 @@ def _score_list(
         return
     for number, score in enumerate(scores):
         here = (*trail, number)
-        _known(document, here, "metric", score.metric.partition(".")[0], names)
-        if score.min is not None and score.max is not None and score.min > score.max:
-            document.problem(here, f"`min` ({score.min}) is above `max` ({score.max}).")
+        metric, _, member = score.metric.partition(".")
+        if member and metric in names and score.metric not in names:
+            document.problem(
+                here,
+                f"{score.metric!r} names one member of a metric; in this version a metric is "
+                f"scored with all its members: write {metric!r}.",
+            )
+        else:
+            _known(document, here, "metric", score.metric, names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from headgate_core.settings.base import Parameters, PluginUse, Settings
 from headgate_core.settings.retrieval import RetrievalSettings
@@ -29,14 +29,16 @@ class RouteTimeoutSettings(Settings):
 
 
 class ScoreSettings(Settings):
-    """A metric that every call of the route is scored by; a bound is an objective."""
+    """A metric that every call of the route is scored by, with all its members."""
 
-    planned: ClassVar[dict[str, str]] = {"share": "sampling"}
+    planned: ClassVar[dict[str, str]] = {
+        "share": "sampling",
+        "stat": "objectives",
+        "min": "objectives",
+        "max": "objectives",
+    }
     short_form: ClassVar[dict[str, object] | None] = {"type": "string"}
     metric: str
-    stat: str | None = None
-    min: float | None = None
-    max: float | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -44,12 +46,18 @@ class ScoreSettings(Settings):
         return {"metric": value} if isinstance(value, str) else value
 
 
+MAX_TOKENS = 2048
+"""The bound of a call where nobody names one; money is reserved by it."""
+
+_BOUNDS = ("max_tokens", "max_completion_tokens")
+
+
 class DefaultSettings(Settings):
     """For every route and every bare pool."""
 
     guards: list[str] = Field(default=[])
     capture: Capture = "none"
-    parameters: Parameters = Field(default={"max_tokens": 2048})
+    parameters: Parameters = Field(default={"max_tokens": MAX_TOKENS})
     bare_pools: Literal["any", "granted", "never"] = "granted"
     scores: list[ScoreSettings] = Field(
         default=[
@@ -58,6 +66,14 @@ class DefaultSettings(Settings):
             ScoreSettings(metric="lexical_grounding"),
         ]
     )
+
+    @field_validator("parameters")
+    @classmethod
+    def _bounded(cls, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Other parameters do not take the bound away; only a bound of one's own does."""
+        if any(name in parameters for name in _BOUNDS):
+            return parameters
+        return {"max_tokens": MAX_TOKENS, **parameters}
 
 
 class RouteSettings(Settings):

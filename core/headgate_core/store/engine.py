@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from headgate_core.errors import ConfigurationError, StoreError
 from headgate_core.plugins import missing_extra
 from headgate_core.store.schema import bring_up_to_date
 
+log = logging.getLogger("headgate.store")
+
 
 class Store:
     """One database. All methods block: call them with ``asyncio.to_thread`` from the loop.
@@ -28,7 +31,7 @@ class Store:
         self._file = _sqlite_file(url)
         self._engine = _engine(url)
         if self._file is not None:
-            _make_folder(self._file)
+            _make_file(self._file)
             event.listen(self._engine, "connect", _pragmas)
 
     @classmethod
@@ -105,15 +108,38 @@ def _engine(url: str) -> Engine:
         raise missing_extra("psycopg") from error
 
 
-def _make_folder(file: Path) -> None:
+def _make_file(file: Path) -> None:
+    """An empty database that nobody else can read, unless there is one; SQLite fills it.
+
+    It holds the server's secret and captured text. SQLite gives ``-wal`` and ``-shm`` its mode.
+    """
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"The folder of the database {file} cannot be made: {error}.") from error
     if file.exists() and not os.access(file, os.W_OK):
         raise StoreError(
             f"The database {file} cannot be written by this user: change its owner or mode."
         )
+    try:
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise StoreError(f"The database {file} cannot be made: {error}.") from error
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        _tighten(file.with_name(file.name + suffix))
+
+
+def _tighten(file: Path) -> None:
+    """Take a file of this user away from all others."""
+    try:
+        found = file.stat()
+        if found.st_uid == os.geteuid() and found.st_mode & 0o077:
+            file.chmod(found.st_mode & 0o700)
+            log.warning("%s could be read by other users; now it cannot", file)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        log.warning("%s can be read by other users, and that cannot be changed: %s", file, error)
 
 
 def _first_line(error: Exception) -> str:

@@ -12,6 +12,7 @@ import typer
 from headgate_gateway.commands.common import ConfigOption, JsonOption, settings_of
 
 if TYPE_CHECKING:
+    from headgate_core.settings.gateway import GatewaySettings
     from headgate_core.store import Store
     from headgate_gateway.keys import KeyRow
 
@@ -62,6 +63,7 @@ def create(  # noqa: PLR0913 - a command's parameters are its options
         requests_per_minute=requests_per_minute,
         expires=expires.replace(tzinfo=UTC) if expires else None,
     )
+    _known_models(settings_of(config), request.models)
     with _store(config) as store:
         plain, row = create_key(store, request)
     if as_json:
@@ -100,6 +102,18 @@ def revoke(
     with _store(config) as store:
         row = revoke_key(store, key_id)
     typer.echo(f"Key {row.key_id} ({row.name}) is revoked.", err=True)
+
+
+def _known_models(settings: GatewaySettings, models: tuple[str, ...]) -> None:
+    """Raises ``ConfigurationError`` for a name that no call could ever use."""
+    from headgate_core.errors import ConfigurationError
+    from headgate_core.plugins import unknown
+
+    routes = [name for route in settings.routes for name in (route.name, *route.aliases)]
+    known = sorted([*routes, *(pool.name for pool in settings.pools)])
+    faults = [unknown("route, alias or pool", name, known) for name in models if name not in known]
+    if faults:
+        raise ConfigurationError("--model: " + " ".join(faults))
 
 
 @contextmanager

@@ -21,10 +21,14 @@ def serve(
         int | None, typer.Option(help="Instead of server.port; 0 = a free one.")
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Instead of server.workers.")] = None,
+    example: Annotated[
+        bool, typer.Option("--example", help="Once ready, print a first call to copy.")
+    ] = False,
 ) -> None:
     """Start the gateway and serve until SIGTERM or Ctrl-C."""
     from headgate_gateway.http.server import run_server
 
     settings = settings_of(config)
     given: dict[str, Any] = {"host": host, "port": port, "workers": workers}
-    raise typer.Exit(run_server(settings, {k: v for k, v in given.items() if v is not None}))
+    overrides = {k: v for k, v in given.items() if v is not None}
+    raise typer.Exit(run_server(settings, overrides, example=example))

@@ -27,11 +27,17 @@ class Starting(ServiceError):
 
 
 class App:
-    """One process's application. ``on_failure`` is told when the gateway cannot be opened."""
+    """One process's application; it tells when the gateway is open, or why it cannot be."""
 
-    def __init__(self, settings: GatewaySettings, on_failure: Callable[[Exception], None]) -> None:
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        on_failure: Callable[[Exception], None],
+        on_ready: Callable[[], None] = lambda: None,
+    ) -> None:
         self._settings = settings
         self._on_failure = on_failure
+        self._on_ready = on_ready
         self._opening: asyncio.Task[Endpoints] | None = None
         self._warming: asyncio.Future[None] | None = None
 
@@ -108,6 +114,7 @@ class App:
             self._on_failure(error)
         elif error is None:
             self._warming = asyncio.ensure_future(task.result().gateway.warm())
+            self._on_ready()
 
     async def _close(self) -> None:
         if self._opening is None:

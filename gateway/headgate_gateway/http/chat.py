@@ -10,9 +10,9 @@ import orjson
 
 from headgate_core.context import Context
 from headgate_core.errors import HeadgateError
-from headgate_core.reply import Chunk, Done, Raw
+from headgate_core.reply import Chunk, Done, Raw, closing
 from headgate_gateway.http.asgi import Hangup, Receive, Scope, Send, respond
-from headgate_gateway.http.calling import body_of, closed, context_of, until_hangup
+from headgate_gateway.http.calling import body_of, context_of, until_hangup
 from headgate_gateway.http.envelope import error_bytes, error_headers
 from headgate_gateway.http.event_stream import EventStream
 from headgate_gateway.http.meta import Finale, reply_headers, with_meta
@@ -91,16 +91,17 @@ async def _streamed(ctx: Context, plan: RoutePlan, send: Send, out: EventStream)
 async def _bytes(ctx: Context, plan: RoutePlan) -> AsyncGenerator[bytes, None]:
     """The reply as SSE bytes. On text routes the finish chunk waits for the settled call."""
     finale = Finale(ctx) if plan.text else None
-    async for event in closed(plan.pipeline.events(ctx)):
-        if isinstance(event, Raw):
-            yield event.data
-        elif isinstance(event, Chunk):
-            for body in finale.pass_on(event.body) if finale else (event.body,):
-                yield encode(orjson.dumps(body))
-        elif isinstance(event, Done):
-            for body in finale.close() if finale else _asked_meta(ctx):
-                yield encode(orjson.dumps(body))
-            yield DONE
+    async with closing(plan.pipeline.events(ctx)) as events:
+        async for event in events:
+            if isinstance(event, Raw):
+                yield event.data
+            elif isinstance(event, Chunk):
+                for body in finale.pass_on(event.body) if finale else (event.body,):
+                    yield encode(orjson.dumps(body))
+            elif isinstance(event, Done):
+                for body in finale.close() if finale else _asked_meta(ctx):
+                    yield encode(orjson.dumps(body))
+                yield DONE
 
 
 def _asked_meta(ctx: Context) -> list[dict[str, Any]]:

@@ -25,6 +25,8 @@ def reply_headers(ctx: Context, *, settled: bool = False) -> dict[str, str]:
         headers["x-headgate-dropped"] = ", ".join(ctx.dropped)
     if ctx.prompt:
         headers["x-headgate-prompt"] = ctx.prompt
+    if ctx.dropped:
+        headers["x-headgate-dropped"] = ", ".join(ctx.dropped)
     if settled and not ctx.unpriced:
         headers["x-headgate-cost-usd"] = usd_text(ctx.cost_pico)
     return headers
@@ -50,6 +52,7 @@ def meta(ctx: Context) -> Json:
         "target": target_of(ctx),
         "cost_usd": None if ctx.unpriced else usd_text(ctx.cost_pico),
         **({"degraded": ctx.degraded} if ctx.degraded else {}),
+        **({"dropped": ctx.dropped} if ctx.dropped else {}),
     }
 
 

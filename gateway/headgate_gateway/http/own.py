@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from headgate_core.context import Context
 from headgate_core.errors import ModelNotFound, NotFound
+from headgate_core.ids import uuid7
 from headgate_core.money import usd_text
 from headgate_core.plugins import unknown
 from headgate_core.store import Store
@@ -67,6 +68,8 @@ def _model(gateway: Gateway, name: str, plan: RoutePlan) -> Json:
 async def own_call(gateway: Gateway, scope: Scope, send: Send, call_id: str) -> None:
     """``GET /v1/calls/{call_id}``: cost, citations, verdicts and scores of one's own call."""
     who = await principal_of(gateway, scope)
+    if len(call_id) != len(uuid7()):  # a shorter one is a prefix, which may match others' calls
+        raise NotFound(f"{call_id!r} is no call id.", param="call_id")
     await gateway.flush()
     found = await _found(gateway.store, call_id)
     if found is None or found.record["key_id"] != who.key_id:
@@ -86,8 +89,7 @@ async def _found(store: Store, call_id: str) -> StoredCall | None:
     deadline = time.monotonic() + ANOTHER_WORKER_S
     while True:
         try:
-            found = await asyncio.to_thread(get_call, store, call_id)
-            return found if found.record["call_id"] == call_id else None
+            return await asyncio.to_thread(get_call, store, call_id)
         except NotFound:
             if time.monotonic() > deadline:
                 return None

@@ -10,15 +10,19 @@ from headgate_gateway.http.asgi import Scope, header
 
 _FORWARDING = (
     b"forwarded",
-    b"x-forwarded-for",
-    b"x-forwarded-host",
-    b"x-forwarded-proto",
+    b"x-forwarded",
+    b"x-original-",
     b"x-real-ip",
+    b"x-client-ip",
+    b"x-cluster-client-ip",
     b"via",
     b"cf-connecting-ip",
     b"true-client-ip",
 )
-"""Marks of a proxy: then the caller is somewhere else, whatever the peer address says."""
+"""How the names of a proxy's marks begin: then the caller is somewhere else, whatever the peer
+address says, and whatever the mark holds."""
+_ONCE = (b"host", b"origin", b"content-type")
+"""Headers that decide here; a second one might be the one that somebody else goes by."""
 
 
 def peer_of(scope: Scope) -> Peer:
@@ -39,14 +43,25 @@ def _not_local(scope: Scope) -> str:
     client = scope.get("client")
     if client and not is_loopback(client[0]):
         return "the request comes from another machine"
-    for name in _FORWARDING:
-        if header(scope, name):
-            return f"the request came through a proxy ({name.decode()} is set)"
-    host = header(scope, b"host")
-    if not is_loopback(_host_name(host)):
+    return _marked(scope) or _foreign(scope)
+
+
+def _marked(scope: Scope) -> str:
+    names = [name for name, _ in scope["headers"]]
+    for name in names:
+        if name.startswith(_FORWARDING):
+            return f"the request came through a proxy ({name.decode('latin-1')} is set)"
+    for name in _ONCE:
+        if names.count(name) > 1:
+            return f"it has more than one {name.decode()} header"
+    return ""
+
+
+def _foreign(scope: Scope) -> str:
+    host, origin = header(scope, b"host"), header(scope, b"origin")
+    if not is_loopback(_name_in(f"//{host}")):
         return f"the Host header {host!r} is not a loopback name"
-    origin = header(scope, b"origin")
-    if origin and not is_loopback(urlsplit(origin).hostname or ""):
+    if origin and not is_loopback(_name_in(origin)):
         return f"the request comes from a web page of {origin!r}"
     content_type = header(scope, b"content-type").partition(";")[0].strip().lower()
     if scope["method"] == "POST" and content_type != "application/json":
@@ -54,8 +69,12 @@ def _not_local(scope: Scope) -> str:
     return ""
 
 
-def _host_name(host: str) -> str:
-    return urlsplit(f"//{host}").hostname or ""
+def _name_in(url: str) -> str:
+    """The host of a URL; empty when it is none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def is_loopback(name: str) -> bool:

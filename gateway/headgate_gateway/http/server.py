@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import multiprocessing
 import os
 import signal
 import socket
@@ -17,21 +18,27 @@ from headgate_core.errors import ConfigurationError, HeadgateError
 from headgate_core.settings.gateway import GatewaySettings
 from headgate_core.settings.load import load_settings
 from headgate_gateway.http.app import App
+from headgate_gateway.http.example import first_call
 from headgate_gateway.http.logs import set_up_logging
 from headgate_gateway.http.peer import is_loopback
 
 log = logging.getLogger("headgate.server")
 
 
-def run_server(settings: GatewaySettings, overrides: dict[str, Any]) -> int:
-    """Serve until told to stop; returns the exit code. Raises ``ConfigurationError``."""
+def run_server(
+    settings: GatewaySettings, overrides: dict[str, Any], *, example: bool = False
+) -> int:
+    """Serve until told to stop; returns the exit code. Raises ``ConfigurationError``.
+
+    ``example``: once ready, print a first call to copy.
+    """
     settings = overridden(settings, overrides)
     set_up_logging(settings.server.log)
     listener = _bind(settings)
     port = listener.getsockname()[1]
     log.warning("listening on http://%s:%d", settings.server.host, port)
     if settings.server.workers == 1:
-        return _one(settings, listener)
+        return _one(settings, listener, example)
     return _several(settings, overrides, listener)
 
 
@@ -79,14 +86,18 @@ def _config(app: Any, settings: GatewaySettings, **more: Any) -> uvicorn.Config:
     )
 
 
-def _one(settings: GatewaySettings, listener: socket.socket) -> int:
+def _one(settings: GatewaySettings, listener: socket.socket, example: bool) -> int:
     failures: list[Exception] = []
 
     def failed(error: Exception) -> None:
         failures.append(error)
         server.should_exit = True
 
-    server = uvicorn.Server(_config(App(settings, failed), settings))
+    def ready() -> None:
+        if example:
+            print(first_call(settings), flush=True)
+
+    server = uvicorn.Server(_config(App(settings, failed, ready), settings))
     server.run(sockets=[listener])
     if not failures:
         return 0
@@ -103,27 +114,30 @@ class WorkerApp:
 
     path: str
     overrides: tuple[tuple[str, Any], ...]
+    failed: Any
+    """A ``multiprocessing.Event`` that tells the parent why it is being stopped."""
 
     def __call__(self) -> App:
         """Load the settings again and build the application."""
         settings = overridden(load_settings(self.path), dict(self.overrides))
         set_up_logging(settings.server.log)
-        return App(settings, _stop_all)
+        return App(settings, self._stop_all)
 
-
-def _stop_all(error: Exception) -> None:
-    log.error("a worker cannot open the gateway: %s", error)
-    os.kill(os.getppid(), signal.SIGTERM)
+    def _stop_all(self, error: Exception) -> None:
+        log.error("a worker cannot open the gateway: %s", error)
+        self.failed.set()
+        os.kill(os.getppid(), signal.SIGTERM)
 
 
 def _several(settings: GatewaySettings, overrides: dict[str, Any], listener: socket.socket) -> int:
     from uvicorn.supervisors import Multiprocess
 
     asyncio.run(_try_out(settings))
-    factory = WorkerApp(str(settings.path), tuple(overrides.items()))
+    failed = multiprocessing.get_context("spawn").Event()
+    factory = WorkerApp(str(settings.path), tuple(overrides.items()), failed)
     config = _config(factory, settings, factory=True, workers=settings.server.workers)
     Multiprocess(config, sockets=[listener]).run()
-    return 0
+    return 1 if failed.is_set() else 0
 
 
 async def _try_out(settings: GatewaySettings) -> None:

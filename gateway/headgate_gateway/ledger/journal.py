@@ -56,7 +56,8 @@ class Journal:
         self._torn = 0
         self._segments: deque[Segment] = deque()
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.folder.mkdir(mode=0o700, exist_ok=True)
             self._segments.append(self._new(base=0))
         except OSError as error:
             raise StoreError(f"The journal {self.folder} cannot be written: {error}.") from error

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headgate_core.errors import StoreError
-from headgate_core.records import JournalLine
+from headgate_core.records import AttemptLine, BeginLine, JournalLine
 from headgate_core.store import Store
 from headgate_gateway.ledger import segments
-from headgate_gateway.ledger.deliver import deliver, parse
+from headgate_gateway.ledger.deliver import MALFORMED, Parsed, Refused, deliver, parse, set_aside
 from headgate_gateway.ledger.interrupted import settle
 from headgate_gateway.ledger.open_attempts import OpenAttempts
 
@@ -65,14 +65,34 @@ def _replay(paths: list[Path], store: Store, total: Recovered) -> None:
             return
         total.journals += 1
         unsettled = OpenAttempts()
+        refused: list[Refused] = []
         for fd in fds:
-            for lines in _batches(fd, total):
-                total.rejected += deliver(store, lines, paths[0].parent)
-                for line in lines:
-                    unsettled.follow(line)
-        _settle(unsettled, store, paths[0].parent, total)
+            for found in _batches(fd, total):
+                delivered = deliver(store, found.lines)
+                refused += found.refused + delivered
+                refused += _follow(unsettled, found.lines, delivered)
+        refused += _settle(unsettled, store, total)
+        # Not earlier: a recovery that is cut off begins again, and would keep them twice.
+        set_aside(refused, paths[0].parent)
+        total.rejected += len(refused)
         for path in paths:
             path.unlink()
+
+
+def _follow(
+    unsettled: OpenAttempts, lines: list[JournalLine], refused: list[Refused]
+) -> list[Refused]:
+    """Take what was delivered into account; returns lines that turn out to be malformed."""
+    strange = []
+    gone = {id(one.line) for one in refused}
+    for line in lines:
+        if id(line) in gone:
+            continue
+        try:
+            unsettled.follow(line)
+        except MALFORMED as error:
+            strange.append(Refused(line, repr(error)))
+    return strange
 
 
 def _locked(paths: list[Path], held: ExitStack) -> list[int] | None:
@@ -90,28 +110,40 @@ def _locked(paths: list[Path], held: ExitStack) -> list[int] | None:
     return fds if segments.siblings(paths[0]) == paths else None
 
 
-def _batches(fd: int, total: Recovered) -> Iterator[list[JournalLine]]:
+def _batches(fd: int, total: Recovered) -> Iterator[Parsed]:
     offset = 0
     while (found := segments.read_lines(fd, offset, BATCH_LINES)).lines:
         offset = found.end
-        lines, torn = parse(found.lines)
-        total.lines += len(lines)
-        total.torn += torn
-        yield lines
+        parsed = parse(found.lines)
+        total.lines += len(parsed.lines)
+        total.torn += parsed.torn
+        yield parsed
     if os.fstat(fd).st_size > offset:
         log.warning("the last line of a journal is torn: its process died while writing it")
         total.torn += 1
 
 
-def _settle(unsettled: OpenAttempts, store: Store, folder: Path, total: Recovered) -> None:
+def _settle(unsettled: OpenAttempts, store: Store, total: Recovered) -> list[Refused]:
+    """Write what is missing of open calls; returns the lines that nothing can be made of."""
+    refused: list[Refused] = []
     for group in unsettled.groups():
-        lines = settle(group)
+        lines, strange = _settled(group)
         for line in lines:
             if line["t"] == "attempt":
                 total.estimated += 1
             else:
                 total.interrupted += 1
-        total.rejected += deliver(store, lines, folder)
+        refused += strange + deliver(store, lines)
+    return refused
+
+
+def _settled(
+    group: list[list[BeginLine | AttemptLine]],
+) -> tuple[list[JournalLine], list[Refused]]:
+    try:
+        return settle(group), []
+    except MALFORMED as error:
+        return [], [Refused(line, repr(error)) for lines in group for line in lines]
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from headgate_core.errors import StoreError
 from headgate_core.store import Store
 from headgate_gateway.ledger import segments
-from headgate_gateway.ledger.deliver import deliver, parse
+from headgate_gateway.ledger.deliver import deliver, parse, set_aside
 from headgate_gateway.ledger.journal import Journal
 
 log = logging.getLogger("headgate.journal")
@@ -96,7 +96,7 @@ class Writer:
         while True:
             try:
                 full = self.waiting_bytes > 0 and await self._in_thread()
-            except (StoreError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - a writer that ends stores nothing any more
                 self._failed(error)
                 wait = min(2 * wait, LONGEST_WAIT_S)
             else:
@@ -130,10 +130,13 @@ class Writer:
         found = segments.read_lines(segment.fd, start, BATCH_LINES)
         if not found.lines:
             return self._next_segment(found.end >= segment.size)
-        lines, _torn = parse(line for line in found.lines if not line.startswith(_BEGIN))
-        if lines:
+        parsed = parse(line for line in found.lines if not line.startswith(_BEGIN))
+        refused = parsed.refused
+        if parsed.lines:
             self._store = self._store or self._open_store()
-            self.rejected += deliver(self._store, lines, self._journal.folder)
+            refused = refused + deliver(self._store, parsed.lines)
+        set_aside(refused, self._journal.folder)
+        self.rejected += len(refused)
         self._offset = found.end
         self._stored = segment.base + found.end
         return len(found.lines) == BATCH_LINES or found.end - start > segments.READ_BYTES // 2
@@ -145,9 +148,14 @@ class Writer:
         return False
 
     def _failed(self, error: Exception) -> None:
+        expected = isinstance(error, StoreError | OSError)
         if not self._failure:
-            log.error("the journal is kept on disk until the store takes it: %s", error)
-        self._failure = str(error)
+            log.error(
+                "the journal is kept on disk until the store takes it: %s",
+                error,
+                exc_info=None if expected else error,
+            )
+        self._failure = str(error) if expected else f"{type(error).__name__}: {error}"
 
     def _recovered(self) -> None:
         if self._failure:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from headgate_core import parameters as ranges
 from headgate_core.money import plain_numbers
 from headgate_core.settings.base import Parameters, Settings
 
@@ -72,6 +73,14 @@ class PromptSettings(Settings):
     tokens: TokenSettings = TokenSettings()
     client_system: Literal["keep", "refuse"] = "keep"
     examples: list[ExampleSettings] = Field(default=[])
+
+    @field_validator("parameters")
+    @classmethod
+    def _in_range(cls, parameters: dict[str, Any]) -> dict[str, Any]:
+        for name, value in parameters.items():
+            if fault := ranges.fault_of(name, value):
+                raise ValueError(f"`{name}` {fault}")
+        return parameters
 
 
 def fault_of(spec: InputSettings, value: Any) -> str:

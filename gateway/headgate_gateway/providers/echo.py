@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from headgate_core.honoured import ONE_TEXT, unsupported
 from headgate_core.ids import uuid7
-from headgate_core.parameters import ONE_TEXT, unsupported
 from headgate_core.ports import ModelRequest
 from headgate_core.reply import Chunk, Done, Event, Facts, Reply
 from headgate_core.types import Json, Usage

@@ -22,6 +22,7 @@ from headgate_core.types import Json
 from headgate_gateway.chunks import observe, wants_usage
 from headgate_gateway.forwarded_replies import observe_forwarded
 from headgate_gateway.sdk_endpoints import FUNCTIONS, encoded, unsupported_by
+from headgate_gateway.upstream import credentials_refused, dropped
 
 
 @dataclass(slots=True)
@@ -76,8 +77,10 @@ class Litellm:
         return self._sdk
 
     def _arguments(self, request: ModelRequest, model: str) -> Json:
-        dropped = {"headgate", "model", "metadata", "stream"}
-        body = {k: v for k, v in request.body.items() if k not in dropped}
+        own_members = {"headgate", "model", "metadata", "stream"}
+        body = {k: v for k, v in request.body.items() if k not in own_members}
+        if request.body.get("metadata") is not None:
+            dropped(request, "metadata")
         own: Json = {**self.arguments, "model": model, "stream": request.stream}
         own |= {"num_retries": 0, "max_retries": 0}
         if self.api_key:
@@ -155,5 +158,5 @@ def mapped(error: Exception) -> UpstreamError:
     if name == "APIConnectionError":
         return UpstreamUnreachable(message)
     if isinstance(status, int) and status >= 400:
-        return UpstreamStatus(message, upstream_status=status)
+        return UpstreamStatus(credentials_refused(status) or message, upstream_status=status)
     return UpstreamError(f"{name}: {message}")

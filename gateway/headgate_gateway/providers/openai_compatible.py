@@ -15,6 +15,7 @@ from headgate_core.types import Json
 from headgate_gateway.chunks import observe, wants_usage
 from headgate_gateway.credentials import Credentials
 from headgate_gateway.forwarded_replies import observe_forwarded
+from headgate_gateway.upstream import dropped
 from headgate_gateway.upstream_errors import parsed, reported
 from headgate_gateway.upstream_http import UpstreamHttp, checked, read
 from headgate_gateway.upstream_stream import ChatStream, events
@@ -79,8 +80,8 @@ class OpenaiCompatible:
 
     def _body(self, request: ModelRequest, model: str) -> Json:
         body = {k: v for k, v in request.body.items() if k != "headgate"}
-        if not self.forward_metadata:
-            body.pop("metadata", None)
+        if not self.forward_metadata and body.pop("metadata", None) is not None:
+            dropped(request, "metadata")
         body["model"] = model
         if request.stream:
             options = body.get("stream_options") or {}

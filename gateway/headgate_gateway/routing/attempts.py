@@ -166,7 +166,8 @@ def input_estimate(body: Json) -> int:
 
 def _bound(body: Json) -> int:
     limit = body.get("max_completion_tokens") or body.get("max_tokens") or 0
-    return int(limit) if isinstance(limit, int) else 0
+    choices = body.get("n") or 1
+    return limit * choices if isinstance(limit, int) and isinstance(choices, int) else 0
 
 
 def _known(record: AttemptRecord) -> AttemptHead:

@@ -60,6 +60,7 @@ class Admit:
                     f"there is room again in {wait:.1f} s.",
                     retry_after_s=wait,
                 )
+        ctx.may_capture = True
 
     def _limits(self, principal: Principal) -> Iterator[tuple[str, int]]:
         if principal.requests_per_minute:

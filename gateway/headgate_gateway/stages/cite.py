@@ -9,10 +9,11 @@ from typing import ClassVar
 
 from headgate_core.context import Context
 from headgate_core.errors import Internal
-from headgate_core.reply import Chunk, Events, Reply, closing
+from headgate_core.reply import Chunk, Done, Events, Reply, closing
 from headgate_core.types import Citation, Json, Passage
-from headgate_gateway.chunks import finishes, part
+from headgate_gateway.chunks import finishes
 from headgate_gateway.plan import RoutePlan
+from headgate_gateway.texts import part
 
 _MARKER = re.compile(r"\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
 
@@ -81,6 +82,8 @@ class Cite:
             async for event in events:
                 if isinstance(event, Chunk):
                     self._collect(ctx, event.body, pieces)
+                elif isinstance(event, Done):
+                    ctx.answer = "".join(pieces)
                 yield event
 
     def _collect(self, ctx: Context, body: Json, pieces: list[str]) -> None:
@@ -89,10 +92,11 @@ class Cite:
                 text = part(choice).get("content")
                 if isinstance(text, str):
                     pieces.append(text)
-        ctx.answer = "".join(pieces)
         for choice in finishes(body):
-            if int(choice.get("index") or 0) == 0 and ctx.passages:
-                self._close(ctx, choice)
+            if int(choice.get("index") or 0) == 0:
+                ctx.answer = "".join(pieces)
+                if ctx.passages:
+                    self._close(ctx, choice)
 
     def _close(self, ctx: Context, choice: Json) -> None:
         ctx.citations = list(citations(ctx.answer, ctx.passages))

@@ -1,20 +1,24 @@
-"""Checks on the caller's messages."""
+"""Checks on everything that the caller wrote: messages, inputs, tools."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from headgate_core.context import Context
 from headgate_core.ports import Guards, Stopped
 from headgate_core.types import At, Json
 from headgate_gateway.plan import RoutePlan
 from headgate_gateway.refusal import refuse
+from headgate_gateway.texts import rewritten
+
+_WRITTEN = ("tools", "functions", "prediction", "response_format", "metadata")
+"""Members beside the messages that carry a caller's own words."""
 
 
 @dataclass(slots=True)
 class GuardInput:
-    """Masks the caller's messages and tool results, or ends the call with the policy's refusal."""
+    """Masks the caller's texts, or ends the call with the policy's refusal."""
 
     name: ClassVar[str] = "guard_input"
     last: ClassVar[bool] = False
@@ -30,45 +34,37 @@ class GuardInput:
         return cls(guards)
 
     async def run(self, ctx: Context) -> None:
-        """Every text of every message, each on its own."""
-        checked = []
-        for number, message in enumerate(ctx.request["messages"], 1):
-            at: At = "tool_results" if message.get("role") in ("tool", "function") else "input"
-            if not self.guards.guards(at):
-                checked.append(message)
-                continue
-            try:
-                checked.append(await self._message(ctx, at, message, f"message {number}"))
-            except Stopped as stop:
-                refuse(ctx, stop)
-        ctx.request = {**ctx.request, "messages": checked}
-        await self._inputs(ctx)
+        """Every text, each on its own. What a block leaves unchecked is never kept."""
+        ctx.may_capture = False
+        request = dict(ctx.request)
+        try:
+            request["messages"] = [
+                await self._message(ctx, message, f"message {number}")
+                for number, message in enumerate(ctx.request["messages"], 1)
+            ]
+            for name in _WRITTEN:
+                if request.get(name):
+                    request[name] = await self._checked(ctx, "input", request[name], name)
+            ctx.inputs = {
+                name: await self._checked(ctx, "input", value, f"input {name}")
+                for name, value in ctx.inputs.items()
+            }
+        except Stopped as stop:
+            refuse(ctx, stop)
+        ctx.request = request
+        ctx.may_capture = True
 
-    async def _message(self, ctx: Context, at: At, message: Json, subject: str) -> Json:
-        content = message.get("content")
-        if isinstance(content, str):
-            return {**message, "content": await self._text(ctx, at, content, subject)}
-        if isinstance(content, list):
-            parts = []
-            for entry in content:
-                if isinstance(entry, dict) and isinstance(entry.get("text"), str):
-                    text = await self._text(ctx, at, entry["text"], subject)
-                    entry = {**entry, "text": text}
-                parts.append(entry)
-            return {**message, "content": parts}
-        return message
+    async def _message(self, ctx: Context, message: Json, subject: str) -> Json:
+        at: At = "tool_results" if message.get("role") in ("tool", "function") else "input"
+        checked: Json = await self._checked(ctx, at, message, subject)
+        return checked
 
-    async def _text(self, ctx: Context, at: At, text: str, subject: str) -> str:
-        cleared = await self.guards.check(at, text, subject, ctx.verdicts)
-        return "" if cleared is None else cleared
+    async def _checked(self, ctx: Context, at: At, value: Any, subject: str) -> Any:
+        if not self.guards.guards(at):
+            return value
 
-    async def _inputs(self, ctx: Context) -> None:
-        if not self.guards.guards("input"):
-            return
-        for name, value in list(ctx.inputs.items()):
-            if not isinstance(value, str):
-                continue
-            try:
-                ctx.inputs[name] = await self._text(ctx, "input", value, f"input {name}")
-            except Stopped as stop:
-                refuse(ctx, stop)
+        async def check(text: str, _trail: str) -> str:
+            cleared = await self.guards.check(at, text, subject, ctx.verdicts)
+            return "" if cleared is None else cleared
+
+        return await rewritten(value, subject, check)

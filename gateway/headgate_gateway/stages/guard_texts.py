@@ -30,6 +30,7 @@ class GuardTexts:
 
     async def run(self, ctx: Context) -> None:
         """Every text on its own. Raises ``Blocked``, or ``InvalidRequest`` for token ids."""
+        ctx.may_capture = False
         if has_tokens(ctx.request):
             raise InvalidRequest(
                 "The guards of this model read text and `input` holds token ids, which they "
@@ -46,3 +47,4 @@ class GuardTexts:
                 raise Blocked(stop.text, param=one.subject.split()[0], extra=extra) from stop
             one.replace("" if cleared is None else cleared)
         ctx.request = request
+        ctx.may_capture = True

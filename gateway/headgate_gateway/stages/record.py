@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from headgate_core.context import Context
 from headgate_core.endpoints import kind_of
+from headgate_core.errors import Internal
 from headgate_core.records import (
     CallRecord,
     CitationRecord,
@@ -41,6 +42,9 @@ class Record:
     async def run(self, ctx: Context) -> None:
         """Set ``ctx.record``. Raises ``StoreError`` when the journal cannot be written."""
         ctx.record = self._record(ctx)
+        content = await self._content(ctx)
+        if content is not None:
+            ctx.record["content"] = content
         self.plan.parts.journal({"t": "call", "call": ctx.record})
         for hook in self.plan.parts.hooks:
             try:
@@ -84,6 +88,7 @@ class Record:
             "unpriced": ctx.unpriced,
             "capture": self.plan.capture,
             "degraded": ctx.degraded,
+            "dropped": ctx.dropped,
             "stages": ctx.stages,
             "attempts": ctx.attempts,
             "verdicts": [_verdict(v) for v in ctx.verdicts],
@@ -96,9 +101,34 @@ class Record:
             record["cache_nearest"] = ctx.cache_nearest
         if ctx.replayed:
             record["replayed"] = ctx.replayed
-        if self.plan.capture != "none":
-            record["content"] = _content(ctx)
         return record
+
+    async def _content(self, ctx: Context) -> Content | None:
+        """What the guards let through; with ``masked``, personal data and secrets masked first.
+
+        Texts of callers who were not admitted, and of calls that a guard blocked, are never kept.
+        """
+        if self.plan.capture == "none":
+            return None
+        messages = _asked(ctx) if ctx.may_capture else []
+        passages = [p.text for p in ctx.passages]
+        answer = ctx.answer
+        masker = self.plan.masker
+        if self.plan.capture == "masked":
+            if masker is None:
+                raise Internal("The route captures masked text and has no masker.")
+            for message in messages:
+                message["content"] = await masker.mask(message["content"])
+            answer = await masker.mask(answer)
+            passages = [await masker.mask(text) for text in passages]
+        return {"messages": [dict(m) for m in messages], "answer": answer, "passages": passages}
+
+
+def _asked(ctx: Context) -> list[dict[str, str]]:
+    if kind_of(ctx.endpoint) != "chat":
+        return [{"role": "user", "content": one.text} for one in texts(ctx.request)]
+    messages = ctx.request["messages"]
+    return [{"role": str(m.get("role", "")), "content": message_text(m)} for m in messages]
 
 
 def outcome_of(ctx: Context) -> str:
@@ -180,19 +210,4 @@ def _passage(number: int, passage: Passage) -> PassageRecord:
         "end": passage.end,
         "scores": dict(passage.scores),
         "collection": passage.collection,
-    }
-
-
-def _content(ctx: Context) -> Content:
-    """What the guards let through: messages after masking, the delivered answer."""
-    messages: list[dict[str, object]] = [
-        {"role": m.get("role", ""), "content": message_text(m)}
-        for m in ctx.request.get("messages") or ()
-    ]
-    if kind_of(ctx.endpoint) != "chat":
-        messages = [{"role": "user", "content": one.text} for one in texts(ctx.request)]
-    return {
-        "messages": messages,
-        "answer": ctx.answer,
-        "passages": [p.text for p in ctx.passages],
     }

@@ -10,9 +10,10 @@ from headgate_core.errors import Internal
 from headgate_core.ports import Cache, NearCache
 from headgate_core.reply import Chunk, Done, Events, Reply, closing
 from headgate_core.types import Json
-from headgate_gateway.chunks import finishes, part, whole
+from headgate_gateway.chunks import finishes, whole
 from headgate_gateway.plan import RoutePlan
 from headgate_gateway.questions import question_of
+from headgate_gateway.texts import part
 
 
 @dataclass(slots=True)

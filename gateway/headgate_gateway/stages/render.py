@@ -9,6 +9,7 @@ from headgate_core.context import Context
 from headgate_core.errors import InvalidRequest
 from headgate_core.types import Json
 from headgate_gateway.plan import RoutePlan
+from headgate_gateway.refusal import nothing_found
 
 if TYPE_CHECKING:
     from headgate_gateway.prompts.prompt import Prompt
@@ -28,15 +29,20 @@ class Render:
     parameters: Json
     defaults: Json
     locked: frozenset[str]
+    needs_passages: bool = False
+    """``retrieval.when_empty: refuse``, decided after guards and budgets have taken theirs."""
 
     @classmethod
     def compile(cls, plan: RoutePlan) -> Render:
         """Every route has it: the bound on ``max_tokens`` goes upstream."""
         defaults = plan.parts.settings.defaults.parameters
-        return cls(plan.prompt, plan.parameters, defaults, frozenset(plan.settings.locked))
+        retrieval = plan.settings.retrieval
+        needs = retrieval is not None and retrieval.when_empty == "refuse"
+        locked = frozenset(plan.settings.locked)
+        return cls(plan.prompt, plan.parameters, defaults, locked, needs)
 
     async def run(self, ctx: Context) -> None:
-        """Set ``ctx.messages`` and ``ctx.parameters``. Raises ``InvalidRequest``."""
+        """Set ``ctx.messages`` and ``ctx.parameters``. Raises ``InvalidRequest`` or ``Ended``."""
         from_prompt: Json = {}
         if ctx.prompt_asked:
             self._same_prompt(ctx.prompt_asked)
@@ -46,6 +52,8 @@ class Render:
             ctx.messages = rendered.messages
             ctx.passages = list(rendered.passages)
             from_prompt = rendered.parameters
+            if self.needs_passages and not ctx.passages:
+                nothing_found(ctx)
             ctx.prompt = f"{self.prompt.name}@{self.prompt.version}"
             ctx.degraded.extend(f"render: {cut}" for cut in rendered.trimmed)
         elif ctx.inputs:
@@ -54,6 +62,7 @@ class Render:
                 f"The route has no prompt, so it takes no inputs; {name!r} was given.",
                 param=f"headgate.inputs.{name}",
             )
+        ctx.request = dict(ctx.request)
         ctx.parameters = self._merge(ctx.request, from_prompt)
 
     def _same_prompt(self, asked: str) -> None:
@@ -67,7 +76,9 @@ class Render:
 
     def _merge(self, request: Json, from_prompt: Json) -> Json:
         merged = {**self.defaults, **from_prompt, **self.parameters}
-        if any(request.get(limit) is not None for limit in LIMITS):
-            kept = self.locked.intersection(LIMITS)
-            merged = {k: v for k, v in merged.items() if k not in LIMITS or k in kept}
+        if self.locked.intersection(LIMITS):
+            for limit in LIMITS:  # the other name must not be a way around the lock
+                request.pop(limit, None)
+        elif any(request.get(limit) is not None for limit in LIMITS):
+            merged = {k: v for k, v in merged.items() if k not in LIMITS}
         return {k: v for k, v in merged.items() if k in self.locked or request.get(k) is None}

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from headgate_core.context import Context
-from headgate_core.errors import Ended, HeadgateError, InvalidRequest, RetrievalFailed
+from headgate_core.errors import HeadgateError, InvalidRequest, RetrievalFailed
 from headgate_core.ports import Retriever
 from headgate_core.types import Json
-from headgate_gateway.chunks import message_text, reply_of, wants_usage, whole
+from headgate_gateway.chunks import message_text
 from headgate_gateway.plan import RoutePlan
-
-NOTHING_FOUND = "The documents do not answer this question."
 
 
 def query_of(messages: list[Json], mode: Literal["last_user_message", "all_user_turns"]) -> str:
@@ -31,7 +29,6 @@ class Retrieve:
     reenter: ClassVar[bool] = False
     retriever: Retriever
     query: Literal["last_user_message", "all_user_turns"]
-    when_empty: Literal["answer", "refuse"]
     on_error: Literal["refuse", "degrade"]
 
     @classmethod
@@ -40,10 +37,10 @@ class Retrieve:
         settings = plan.settings.retrieval
         if plan.retriever is None or settings is None:
             return None
-        return cls(plan.retriever, settings.query, settings.when_empty, settings.on_error)
+        return cls(plan.retriever, settings.query, settings.on_error)
 
     async def run(self, ctx: Context) -> None:
-        """Set ``ctx.query`` and ``ctx.passages``. Raises ``RetrievalFailed`` or ``Ended``."""
+        """Set ``ctx.query`` and ``ctx.passages``. Raises ``RetrievalFailed``."""
         messages = ctx.request["messages"]
         ctx.query = query_of(messages, self.query)
         if not ctx.query:
@@ -54,9 +51,3 @@ class Retrieve:
             if self.on_error == "refuse":
                 raise RetrievalFailed(error.message, code=error.error_code) from error
             ctx.degraded.append(f"retrieve: {error.error_code}")
-        if not ctx.passages and self.when_empty == "refuse":
-            ctx.answer = NOTHING_FOUND
-            body = whole(ctx.call_id, ctx.asked_model, NOTHING_FOUND, "stop")
-            include_usage = wants_usage(ctx.request)
-            reply = reply_of(body, stream=ctx.stream, include_usage=include_usage)
-            raise Ended(reply, "nothing found")

@@ -19,7 +19,8 @@ _FILE = re.compile(r"@\dx\.(?:png|jpe?g|gif|webp|svg)\Z", re.IGNORECASE)
 _SSN = re.compile(r"(?<![\w.-])(?!000|666|9\d\d)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])(?!\.\d)")
 _SSN_SPACED = re.compile(r"(?<![\w.-])(?!000|666|9\d\d)\d{3} ?(?!00)\d{2} ?(?!0000)\d{4}(?![\w-])")
 _SSN_WORD = re.compile(
-    r"(?:\bssn\b|social[ -]security(?:[ -](?:number|no\.?))?)[^\d\n]{0,16}\Z", re.IGNORECASE
+    r"(?=s)(?:\bssn\b|social[ -]security(?:[ -](?:number|no\.?))?)[^\d\n]{0,16}?(?=\d)",
+    re.IGNORECASE,
 )
 _IP4 = re.compile(r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w-])(?!\.\d)")
 _IP6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:])")
@@ -42,9 +43,9 @@ def us_ssns(text: str) -> Iterator[Span]:
     """Social security numbers with hyphens, or in other forms right after their name."""
     for match in _SSN.finditer(text):
         yield Span(match.start(), match.end(), "us_ssn")
-    for match in _SSN_SPACED.finditer(text):
-        if _SSN_WORD.search(text, max(0, match.start() - 48), match.start()):
-            yield Span(match.start(), match.end(), "us_ssn")
+    for word in _SSN_WORD.finditer(text):
+        if spaced := _SSN_SPACED.match(text, word.end()):
+            yield Span(spaced.start(), spaced.end(), "us_ssn")
 
 
 def ips(text: str) -> Iterator[Span]:

@@ -43,20 +43,23 @@ _ISSUERS: tuple[tuple[int, int, frozenset[int]], ...] = (
 )
 
 
+_DOUBLED = str.maketrans("0123456789", "0246813579")
+"""Twice each digit, and of a result with two digits their sum."""
+
+
 def luhn(digits: str) -> bool:
     """Whether the last digit is the Luhn check digit of the others."""
-    total = 0
-    for place, digit in enumerate(reversed(digits)):
-        value = int(digit) * (1 + place % 2)
-        total += value - 9 if value > 9 else value
+    plain = str(int(digits))[::-1]  # digits of other scripts become ours; leading zeros add nothing
+    total = sum(map(int, plain[::2])) + sum(map(int, plain[1::2].translate(_DOUBLED)))
     return total % 10 == 0
 
 
 def is_card(digits: str) -> bool:
     """Whether a card network issues numbers of this beginning and length; its check digit fits."""
+    if not luhn(digits) or len(set(digits)) == 1:
+        return False
     head = int(digits[:6])
-    fits = any(low <= head <= high and len(digits) in sizes for low, high, sizes in _ISSUERS)
-    return fits and len(set(digits)) > 1 and luhn(digits)
+    return any(low <= head <= high and len(digits) in sizes for low, high, sizes in _ISSUERS)
 
 
 def find(text: str) -> Iterator[Span]:
@@ -66,7 +69,7 @@ def find(text: str) -> Iterator[Span]:
             yield Span(match.start(), match.end(), "credit_card")
     for match in _GROUPED.finditer(text):
         for end in _ends(match[1]):
-            digits = re.sub(r"\D", "", match[1][:end])
+            digits = match[1][:end].replace(" ", "").replace("-", "")
             if is_card(digits):
                 yield Span(match.start(), match.start() + end, "credit_card")
                 break

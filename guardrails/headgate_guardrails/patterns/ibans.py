@@ -32,6 +32,12 @@ LENGTHS: dict[str, int] = {
 LONGEST = 45
 """Characters: 33 with a space after every fourth, and a look behind the last."""
 
+_VALUES = {ord(letter): str(int(letter, 36)) for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
+_SHAPES = {
+    length: re.compile(rf"[A-Za-z]{{2}}[0-9]{{2}}(?:[ -]?[A-Za-z0-9]){{{length - 4}}}(?![^\W_])")
+    for length in sorted(set(LENGTHS.values()))
+}
+"""The shape of an IBAN of so many characters."""
 _CHECK_DIGITS = re.compile(r"\d\d")
 _START = re.compile(r"(?<![A-Za-z0-9])([A-Za-z]{2})\d{2}[ -]?[A-Za-z0-9]")
 
@@ -39,28 +45,13 @@ _START = re.compile(r"(?<![A-Za-z0-9])([A-Za-z]{2})\d{2}[ -]?[A-Za-z0-9]")
 def valid(iban: str) -> bool:
     """Whether the two check digits fit the rest; ``iban`` without spaces, any case."""
     moved = (iban[4:] + iban[:4]).upper()
-    return int("".join(str(int(char, 36)) for char in moved)) % 97 == 1
+    return int(moved.translate(_VALUES)) % 97 == 1
 
 
 def find(text: str) -> Iterator[Span]:
     """IBANs in one piece or in groups parted by single spaces or hyphens."""
     for match in _START.finditer(text) if _CHECK_DIGITS.search(text) else ():
         length = LENGTHS.get(match[1].upper(), 0)
-        end = _end(text, match.start(), length) if length else None
-        if end is not None:
-            yield Span(match.start(), end, "iban")
-
-
-def _end(text: str, start: int, length: int) -> int | None:
-    """Where the IBAN of ``length`` characters from ``start`` on ends; None: there is none."""
-    taken: list[str] = []
-    at = start
-    while at < len(text) and len(taken) < length:
-        char = text[at]
-        if char.isascii() and char.isalnum():
-            taken.append(char)
-        elif char not in " -" or text[at - 1] in " -":
-            return None
-        at += 1
-    follows = at < len(text) and text[at].isalnum()
-    return at if len(taken) == length and not follows and valid("".join(taken)) else None
+        whole = _SHAPES[length].match(text, match.start()) if length else None
+        if whole and valid(whole[0].replace(" ", "").replace("-", "")):
+            yield Span(match.start(), whole.end(), "iban")

@@ -21,7 +21,7 @@ _LETTER_OF = str.maketrans("013457@$!|", "oieastasil")
 _LEET = re.compile(r"[a-z][013457@$]|[013457@$][a-z]|[a-z][!|][a-z]")
 _MIXED_WORD = re.compile(r"(?=[013457@$!|]*[a-z])(?=[a-z]*[013457@$!|])[a-z013457@$!|]+")
 _SPACED = re.compile(r"(?<!\w)(?:\w[ ._*-]){3,}\w(?!\w)")
-_RUN = re.compile(r"(?P<plain>[!-_a-~]+)|(?P<blank>\s+)|(?P<other>.)", re.DOTALL)
+_RUN = re.compile(r"(?P<plain>[!-_a-~]+(?: [!-_a-~]+)*)|(?P<blank>\s+)|(?P<other>.)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

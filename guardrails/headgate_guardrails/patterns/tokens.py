@@ -105,8 +105,11 @@ _PEM = re.compile(
     rf"(?:(?:{_BREAK}{{1,8}}[A-Za-z0-9+/=]{{1,15}}){{0,2}}{_BREAK}{{0,8}}"
     r"-----END [A-Z0-9 ]{0,40}-----)?"
 )
-_OPEN_PEM = re.compile(
-    r"-----BEGIN [A-Z0-9 ]{0,60}(?:-{1,5}|-----[A-Za-z0-9+/=\s\\:,.-]{0,8000})?\Z"
+_PEM_BODY = 8000
+_OPEN_HEADER = re.compile(r"-----BEGIN [A-Z0-9 ]{0,60}(?:-----|-{0,5}\Z)")
+_PEM_CHARACTERS = (
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\\:,.-"
+    + "".join(char for char in map(chr, range(0x3001)) if char.isspace())
 )
 
 
@@ -129,5 +132,11 @@ def private_keys(text: str) -> Iterator[Span]:
 
 def open_block(text: str) -> int:
     """Where a PEM block begins that more text may continue; the length of ``text`` if none does."""
-    match = _OPEN_PEM.search(text) if "-----BEGIN " in text else None
-    return match.start() if match else len(text)
+    if "-----BEGIN " not in text:
+        return len(text)
+    # One pass from the end: a pattern that runs to it from every header is slow on many of them.
+    low = max(len(text.rstrip(_PEM_CHARACTERS)), len(text) - PEM_LONGEST)
+    for match in _OPEN_HEADER.finditer(text, low):
+        if len(text) - match.end() <= _PEM_BODY:
+            return match.start()
+    return len(text)

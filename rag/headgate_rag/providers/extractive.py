@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from headgate_core.errors import ConfigurationError, UpstreamStatus
-from headgate_core.parameters import ONE_TEXT, unsupported
+from headgate_core.honoured import ONE_TEXT, unsupported
 from headgate_core.ports import ModelRequest, Tools
 from headgate_core.reply import Reply
 from headgate_core.types import Json, Passage, Purpose, Usage
@@ -19,7 +19,7 @@ from headgate_rag.questions import questions
 from headgate_rag.statements import Statement, statements
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
-_MARKER = re.compile(r"\[(\d+)\]")
+_MARKER = re.compile(r"\[(\d+(?:\s*,\s*\d+)*)\]")
 
 
 @dataclass
@@ -33,9 +33,9 @@ class Extractive:
     """
 
     free: ClassVar[bool] = True
-    min_confidence: float = 0.45
+    min_confidence: float = 0.75
     sentences: int = 3
-    margin: float = 0.08
+    margin: float = 3.0
     read_passages: int = 8
     decline: str = "The documents do not answer this question."
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from headgate_core.errors import InvalidRequest
-from headgate_core.parameters import honours, unsupported
+from headgate_core.honoured import honours, unsupported
 from headgate_core.ports import ModelRequest, Tools
 from headgate_core.reply import Chunk, Done, Events, Facts, Reply
 from headgate_core.types import Json, Principal, Purpose, Usage

@@ -10,11 +10,11 @@ import orjson
 from headgate_core.context import Context
 from headgate_core.errors import HeadgateError, InvalidRequest
 from headgate_core.types import Json
-from headgate_gateway.chunks import part
 from headgate_gateway.http.dialects.members import refuse, unserved
 from headgate_gateway.http.envelope import envelope
 from headgate_gateway.http.meta import Finale, with_meta
 from headgate_gateway.sse import DONE, encode
+from headgate_gateway.texts import part
 
 _NO_CHAT = {
     "suffix": "a chat model does not fill gaps.",

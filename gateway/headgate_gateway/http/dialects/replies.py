@@ -8,7 +8,8 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from headgate_core.context import Context
 from headgate_core.types import Json, Usage
-from headgate_gateway.chunks import part, usage_of
+from headgate_gateway.chunks import usage_of
+from headgate_gateway.texts import part
 
 Kind: TypeAlias = Literal["thinking", "text", "refusal", "tool"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from headgate_core.ports import Candidate
 
@@ -15,6 +16,8 @@ class Weighted:
 
     Method: exponential keys (Efraimidis and Spirakis, 2006), a weighted shuffle in one pass.
     """
+
+    uses_weight: ClassVar[bool] = True
 
     def order(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
         """All targets in a weighted random order."""

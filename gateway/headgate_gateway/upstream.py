@@ -1,0 +1,19 @@
+"""What all providers do alike with what they send and what comes back."""
+
+from __future__ import annotations
+
+from headgate_core.ports import ModelRequest
+
+
+def credentials_refused(status: int) -> str:
+    """Words of our own where the upstream's may name our credentials; else empty."""
+    if status in (401, 402, 403):
+        return f"The upstream refused the gateway's credentials ({status})."
+    return ""
+
+
+def dropped(request: ModelRequest, name: str) -> None:
+    """A member of the request is not sent: the caller is told in ``x-headgate-dropped``."""
+    context = request.context
+    if context is not None and name not in context.dropped:
+        context.dropped.append(name)
