@@ -148,19 +148,6 @@ class Conflict(RequestError):
     code = "conflict"
 
 
-class IdempotencyConflict(Conflict):
-    """The same ``Idempotency-Key`` came with another body."""
-
-    code = "idempotency_conflict"
-
-
-class IdempotencyInFlight(Conflict):
-    """The first call with this ``Idempotency-Key`` is still going on; asking again is right."""
-
-    code = "idempotency_in_flight"
-    sdk_may_retry: ClassVar[bool | None] = True
-
-
 class TooLarge(RequestError):
     """The body is over ``server.max_body_mb``."""
 
@@ -208,6 +195,8 @@ class UpstreamUnreachable(UpstreamError):
     """Connecting failed or the connection was reset before a reply."""
 
     code = "upstream_unreachable"
+    sent: bool = True
+    """False: no connection came about, so the attempt put no load on anything."""
 
 
 class UpstreamCredentialsExhausted(UpstreamError):
@@ -244,14 +233,8 @@ class UpstreamStatus(UpstreamError):
     _KEPT: ClassVar[frozenset[int]] = frozenset({400, 404, 408, 413, 422, 429})
     _RETRY: ClassVar[frozenset[int]] = frozenset({408, 409, 425, 429})
     _CREDENTIALS: ClassVar[frozenset[int]] = frozenset({401, 402, 403})
-    _CODES: ClassVar[dict[int, str]] = {
-        404: "not_found",
-        408: "upstream_timeout",
-        429: "rate_limit_exceeded",
-    }
-    _SPENT: ClassVar[frozenset[str]] = frozenset(
-        {"insufficient_quota", "billing_hard_limit_reached"}
-    )
+    _CODES: ClassVar = {404: "not_found", 408: "upstream_timeout", 429: "rate_limit_exceeded"}
+    _SPENT: ClassVar = ("insufficient_quota", "billing_hard_limit_reached")
 
     def __init__(
         self,
@@ -276,11 +259,8 @@ class UpstreamStatus(UpstreamError):
     @property
     def error_type(self) -> str:
         """A status that is kept says whose fault it is in OpenAI's own words."""
-        if self.http_status == 408:
-            return "timeout"
-        if self.http_status == 429:
-            return "rate_limit_exceeded"
-        return "invalid_request_error" if self.http_status < 500 else type(self).type
+        kept = {408: "timeout", 429: "rate_limit_exceeded", 502: type(self).type}
+        return kept.get(self.http_status, "invalid_request_error")
 
     @property
     def may_retry(self) -> bool | None:

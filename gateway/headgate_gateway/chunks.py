@@ -62,8 +62,14 @@ def slots(body: Json) -> Iterator[Slot]:
         for position, call in enumerate(holder.get("tool_calls") or ()):
             function = call.get("function") or {}
             if isinstance(function.get("arguments"), str) and function["arguments"]:
-                key = f"tool {call.get('index', position)}"
+                key = f"tool {tool_number(call, position)}"
                 yield Slot(index, "tool", key, function, "arguments")
+
+
+def tool_number(call: Json, position: int) -> int:
+    """The index of a tool call; servers that leave it out or null mean its position."""
+    index = call.get("index")
+    return index if isinstance(index, int) else position
 
 
 def has_content(body: Json) -> bool:

@@ -11,7 +11,16 @@ from headgate_core.errors import Internal
 from headgate_core.ports import Guarded, Guards, Stopped
 from headgate_core.reply import Chunk, Done, Events, Raw, Reply, closing
 from headgate_core.types import At, Json
-from headgate_gateway.chunks import Channel, chunk_like, finishes, has_content, part, slots, whole
+from headgate_gateway.chunks import (
+    Channel,
+    chunk_like,
+    finishes,
+    has_content,
+    part,
+    slots,
+    tool_number,
+    whole,
+)
 from headgate_gateway.plan import RoutePlan
 from headgate_gateway.refusal import blocked
 
@@ -133,7 +142,7 @@ def _append(choice: Json, key: TextKey, rest: str) -> None:
         holder[key[2]] = f"{holder.get(key[2]) or ''}{rest}"
         return
     for position, call in enumerate(holder.get("tool_calls") or ()):
-        if f"tool {call.get('index', position)}" == key[2]:
+        if f"tool {tool_number(call, position)}" == key[2]:
             function = call["function"]
             function["arguments"] = f"{function.get('arguments') or ''}{rest}"
 
