@@ -162,33 +162,6 @@ class Cache(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Nearest:
-    """The kept question that is nearest to the one asked; ``value`` only if it is near enough."""
-
-    similarity: float
-    """Cosine; 1 = the same."""
-    call_id: str
-    """The call that had asked it."""
-    value: Json | None
-
-
-@runtime_checkable
-class NearCache(Cache, Protocol):
-    """A cache that also finds answers by the meaning of a text.
-
-    ``scope`` stands for everything but the text: tenant, route, policies, conversation, parameters.
-    """
-
-    async def find(self, scope: str, text: str, principal: Principal) -> Nearest | None:
-        """The nearest question in ``scope``; None when there is none to compare with."""
-        ...
-
-    async def keep(self, scope: str, text: str, value: Json, call_id: str) -> None:
-        """Store the answer to ``text``; may evict others."""
-        ...
-
-
 class Guarded(Protocol):
     """Text in the course of a stream: cleared piece by piece, verdict equal to the unsplit text."""
 

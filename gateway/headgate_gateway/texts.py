@@ -74,6 +74,12 @@ def every_slot(choice: Json) -> Iterator[Slot]:
     yield from _whole(choice) if "message" in choice else _streamed(choice)
 
 
+def tool_number(call: Json, position: int) -> int:
+    """The index of a tool call; servers that leave it out or null mean its position."""
+    index = call.get("index")
+    return index if isinstance(index, int) else position
+
+
 def uncheckable(choice: Json) -> list[str]:
     """Members of a streamed delta that hold text of an unknown kind, which cannot be followed."""
     return [
@@ -89,7 +95,7 @@ def _streamed(choice: Json) -> Iterator[Slot]:
         if isinstance(holder.get(member), str):
             yield Slot(index, channel, member, holder, member)
     for position, call in enumerate(holder.get("tool_calls") or ()):
-        at = call.get("index", position)
+        at = tool_number(call, position)
         yield from _members(index, "tool", f"tool {at} function", call, "function", "arguments")
         yield from _members(index, "tool", f"tool {at} custom", call, "custom", "input")
     yield from _members(index, "tool", "function_call", holder, "function_call", "arguments")

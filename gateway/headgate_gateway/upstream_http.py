@@ -69,7 +69,9 @@ class UpstreamHttp:
             async with sent as response:
                 return response.status
         except (aiohttp.ClientError, OSError) as error:
-            raise UpstreamUnreachable(f"Cannot reach the upstream: {reason(error)}.") from error
+            failure = UpstreamUnreachable(f"Cannot reach the upstream: {reason(error)}.")
+            failure.sent = not isinstance(error, aiohttp.ClientConnectorError)
+            raise failure from error
 
     def let_go(self, response: ClientResponse) -> None:
         """A complete reply: its connection is used again once its body has ended, which is soon."""

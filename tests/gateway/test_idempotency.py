@@ -20,12 +20,13 @@ from sqlalchemy import create_engine, select, text
 from upstream import Upstream, fails, says, upstream
 
 from headgate_core.context import Context
-from headgate_core.errors import Ended, IdempotencyConflict, IdempotencyInFlight, StoreError
+from headgate_core.errors import Ended, StoreError
 from headgate_core.store import Store
 from headgate_core.store.sealing import Sealer
 from headgate_core.store.tables import idempotency
 from headgate_core.types import Principal
 from headgate_gateway.idempotency.claims import LEASE_S, TTL_S, Claims, Place
+from headgate_gateway.idempotency.errors import IdempotencyConflict, IdempotencyInFlight
 from headgate_gateway.stages.join import WAIT_S, Join
 
 POLICY = """\

@@ -390,3 +390,47 @@ def test_ties_are_broken_at_random() -> None:
     for strategy in (LeastBusy(), LowestLatency(), LowestCost(), Weighted()):
         seen = Counter(strategy.order(equal)[0].target.provider for _ in range(3000))
         assert all(850 < seen[n] < 1150 for n in "abc"), (strategy, seen)
+
+
+def test_a_target_that_only_ever_fails_is_left_alone_after_five_faults() -> None:
+    dead, alive = Scripted([UpstreamStatus("x", upstream_status=503)]), Scripted(["ok"])
+    router = routed(pool("p", {"a": dead, "b": alive}))
+
+    async def run() -> None:
+        for _ in range(20):
+            assert await ask(router, "p", context()) == "ok"
+
+    asyncio.run(run())
+    assert len(dead.models) == 5
+
+
+def test_an_attempt_that_reached_nobody_takes_no_retry_budget() -> None:
+    refused = UpstreamUnreachable("refused")
+    refused.sent = False
+    dead, alive = Scripted([refused]), Scripted(["ok"])
+    settings = {"breaker": {"least_calls": 1000, "error_share": 1.0}, "retries": {"extra_share": 0}}
+    both = pool("p", {"a": dead, "b": alive}, **settings)
+
+    async def run() -> None:
+        for _ in range(30):
+            both.states[0].breaker.succeeded()  # it is tried first every time
+            assert await ask(routed(both), "p", context()) == "ok"
+
+    asyncio.run(run())
+    assert len(dead.models) == 30
+
+
+def test_a_target_that_refused_its_key_is_not_asked_again_by_the_same_call() -> None:
+    refusing = Scripted([UpstreamStatus("no", upstream_status=401)])
+    with pytest.raises(UpstreamStatus):
+        asyncio.run(
+            ask(routed(pool("p", {"a": refusing}, retries={"attempts": 3})), "p", context())
+        )
+    assert len(refusing.models) == 1
+
+
+def test_no_retry_waits_beyond_the_time_that_the_call_has(no_pause: list[float]) -> None:
+    busy = Scripted([UpstreamStatus("busy", upstream_status=429, retry_after_s=3.0), "ok"])
+    with pytest.raises(UpstreamStatus):
+        asyncio.run(ask(routed(pool("p", {"a": busy}, timeouts={"total_s": 2})), "p", context()))
+    assert no_pause == []

@@ -19,7 +19,8 @@ from upstream import Upstream, says, upstream
 
 import headgate_gateway.caches
 from headgate_core.errors import ConfigurationError
-from headgate_core.ports import Nearest, Tools
+from headgate_core.near import Nearest
+from headgate_core.ports import Tools
 from headgate_core.types import Principal, Purpose
 from headgate_gateway.caches.semantic import Semantic
 from headgate_gateway.essentials import essentials

@@ -78,4 +78,4 @@ def _known(name: str) -> type[HeadgateError] | None:
     found = getattr(errors, name, None)
     if not isinstance(found, type) or not issubclass(found, HeadgateError):
         return None
-    return found if found.__module__ == errors.__name__ else None
+    return found if found.__module__.startswith(f"{errors.__name__}.") else None

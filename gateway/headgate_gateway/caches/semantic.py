@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from headgate_core.errors import ConfigurationError
-from headgate_core.ports import Embedder, Nearest, Tools
+from headgate_core.near import Nearest
+from headgate_core.ports import Embedder, Tools
 from headgate_core.types import Json, Principal, Purpose
 from headgate_gateway.essentials import essentials
 

@@ -10,10 +10,10 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from headgate_core.errors import IdempotencyConflict
 from headgate_core.store import Store
 from headgate_core.store.sealing import Sealer
 from headgate_core.store.tables import idempotency
+from headgate_gateway.idempotency.errors import IdempotencyConflict
 
 TTL_S = 24 * 3600
 """How long an answer is kept."""

@@ -13,6 +13,9 @@ State = Literal["closed", "open", "half_open"]
 MOST_OUTCOMES = 1_000
 """Outcomes kept at most, however many calls fall into the window."""
 
+CONSECUTIVE = 5
+"""So many faults in a row are evidence enough where fewer than ``least_calls`` were made."""
+
 
 class Breaker:
     """Opens when the share of provider faults in the window reaches ``error_share``.
@@ -73,7 +76,9 @@ class Breaker:
             return
         recent = self._recent(now)
         faults = sum(not ok for ok in recent)
-        enough = len(recent) >= self._settings.least_calls
+        enough = len(recent) >= self._settings.least_calls or (
+            len(recent) >= CONSECUTIVE and not any(recent[-CONSECUTIVE:])
+        )
         if enough and faults >= self._settings.error_share * len(recent):
             self._opened_at = now
 

@@ -8,7 +8,13 @@ from dataclasses import dataclass, replace
 
 from headgate_core.context import Context
 from headgate_core.endpoints import kind_of
-from headgate_core.errors import ConfigurationError, Overloaded, UpstreamError, UpstreamStatus
+from headgate_core.errors import (
+    ConfigurationError,
+    Overloaded,
+    UpstreamError,
+    UpstreamStatus,
+    UpstreamUnreachable,
+)
 from headgate_core.plugins import unknown
 from headgate_core.ports import ModelRequest
 from headgate_core.reply import Events, Owned, Reply
@@ -128,7 +134,7 @@ class Router:
         unfit: UnsupportedParameter | None = None
         rests = Rests()
         for n, state in enumerate(_tries(pool)):
-            if failure is not None and not await _may_retry(call, pool, rests.left(state)):
+            if failure is not None and not await _may_retry(call, pool, rests.left(state), failure):
                 continue
             try:
                 return await self._hedged(call, pool, state, n if failure is not None else 0)
@@ -229,9 +235,15 @@ async def _close(events: object) -> None:
         await close()
 
 
-async def _may_retry(call: _Call, pool: Pool, pause_s: float) -> bool:
-    """Wait until the target may be asked again; False when time or budget forbid it."""
-    if pause_s > LONGEST_PAUSE_S or call.left(pool) <= pause_s or not pool.retries.spend():
+async def _may_retry(call: _Call, pool: Pool, pause_s: float, failure: UpstreamError) -> bool:
+    """Wait until the target may be asked again; False when time or budget forbid it.
+
+    After an attempt that reached nobody the next one is no extra load: it takes no budget.
+    """
+    if pause_s > LONGEST_PAUSE_S or call.left(pool) <= pause_s:
+        return False
+    reached = not isinstance(failure, UpstreamUnreachable) or failure.sent
+    if reached and not pool.retries.spend():
         return False
     if pause_s > 0:
         await asyncio.sleep(pause_s)

@@ -13,11 +13,12 @@ from typing import ClassVar
 import orjson
 
 from headgate_core.context import Context
-from headgate_core.errors import Ended, IdempotencyInFlight, Internal, InvalidRequest, StoreError
+from headgate_core.errors import Ended, Internal, InvalidRequest, StoreError
 from headgate_core.reply import Chunk, Done, Event, Events, Reply, closing
 from headgate_gateway.chunks import reply_of, wants_usage, whole
 from headgate_gateway.idempotency.answers import MOST_BYTES, packed, replayed
 from headgate_gateway.idempotency.claims import LEASE_S, Claims, Place
+from headgate_gateway.idempotency.errors import IdempotencyInFlight
 from headgate_gateway.plan import RoutePlan
 
 log = logging.getLogger("headgate.idempotency")

@@ -10,7 +10,8 @@ import orjson
 
 from headgate_core.context import Context
 from headgate_core.errors import HeadgateError
-from headgate_core.ports import Cache, NearCache
+from headgate_core.near import NearCache
+from headgate_core.ports import Cache
 from headgate_core.types import Json
 from headgate_gateway.chunks import reply_of, wants_usage
 from headgate_gateway.plan import RoutePlan

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from headgate_core.context import Context
 from headgate_core.errors import Internal
-from headgate_core.ports import Cache, NearCache
+from headgate_core.near import NearCache
+from headgate_core.ports import Cache
 from headgate_core.reply import Chunk, Done, Events, Reply, closing
 from headgate_core.types import Json
 from headgate_gateway.chunks import finishes, whole
