@@ -14,9 +14,10 @@ help: ## List the targets
 install: $(READY) ## Set up .venv with everything (leaves .venv/bin/headgate)
 
 $(READY): pyproject.toml constraints.txt
+	@echo "Installing about 180 packages into $(VENV); this takes minutes the first time."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
 	@touch $(READY)
 
 run: install ## Index the demo documents and start the gateway on http://127.0.0.1:8080

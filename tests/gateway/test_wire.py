@@ -219,6 +219,14 @@ def test_a_wrong_key_is_401_even_where_keyless_use_is_allowed(place: Place) -> N
         client.chat.completions.create(model="plain", messages=USER)
 
 
+@pytest.mark.parametrize("option", [("--port", "99999"), ("--workers", "0")])
+def test_an_impossible_option_is_one_line_and_exit_2(place: Place, option: tuple[str, str]) -> None:
+    done = run("serve", "--config", str(place.config), *option)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert option[0] in done.stderr
+
+
 def test_a_port_in_use_is_one_line_and_exit_2(place: Place) -> None:
     done = run("serve", "--config", str(place.config), "--port", str(place.server.port))
     assert done.returncode == 2

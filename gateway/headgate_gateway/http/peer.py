@@ -65,7 +65,7 @@ def _foreign(scope: Scope) -> str:
         return f"the request comes from a web page of {origin!r}"
     content_type = header(scope, b"content-type").partition(";")[0].strip().lower()
     if scope["method"] == "POST" and content_type != "application/json":
-        return "its content type is not application/json"
+        return "its content type is not application/json (set Content-Type: application/json)"
     return ""
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
+from pydantic import ValidationError
 
 from headgate_core.errors import ConfigurationError, HeadgateError
 from headgate_core.settings.gateway import GatewaySettings
@@ -36,7 +37,7 @@ def run_server(
     set_up_logging(settings.server.log)
     listener = _bind(settings)
     port = listener.getsockname()[1]
-    log.warning("listening on http://%s:%d", settings.server.host, port)
+    log.info("listening on http://%s:%d", settings.server.host, port)
     if settings.server.workers == 1:
         return _one(settings, listener, example)
     return _several(settings, overrides, listener)
@@ -46,7 +47,11 @@ def overridden(settings: GatewaySettings, overrides: dict[str, Any]) -> GatewayS
     """The settings with ``server`` members replaced, checked again."""
     if not overrides:
         return settings
-    server = type(settings.server).model_validate({**settings.server.model_dump(), **overrides})
+    try:
+        server = type(settings.server).model_validate({**settings.server.model_dump(), **overrides})
+    except ValidationError as error:
+        faults = [f"--{e['loc'][0]} {e['input']!r}: {e['msg']}." for e in error.errors()]
+        raise ConfigurationError(" ".join(faults)) from error
     changed = settings.model_copy(update={"server": server})
     if changed.auth.keys == "open" and not is_loopback(server.host):
         raise ConfigurationError(

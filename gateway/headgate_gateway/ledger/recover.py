@@ -54,7 +54,16 @@ def recover(data_dir: Path, store: Store) -> Recovered:
     except OSError as error:
         raise StoreError(f"The journals in {where} cannot be read: {error}.") from error
     if total.journals:
-        log.warning("recovered the journals of dead processes: %s", total)
+        log.info(
+            "recovered %d journals of processes that are gone: %d lines, %d calls interrupted, "
+            "%d attempts estimated, %d torn and %d refused lines",
+            total.journals,
+            total.lines,
+            total.interrupted,
+            total.estimated,
+            total.torn,
+            total.rejected,
+        )
     return total
 
 
