@@ -112,8 +112,11 @@ def stand_in(command: str) -> str:
     words = shlex.split(command, comments=True)
     program = words[0].rpartition("/")[2]
     if program == "make":
-        targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+        targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
         assert set(words[1:]) <= targets, f"no such target: {command}"
+        return "true"
+    if program == "source":
+        assert words[1:] == [".venv/bin/activate"], f"no such file: {command}"
         return "true"
     if program == "pip":
         known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
