@@ -191,3 +191,36 @@ def test_vectors_of_another_length_do_not_open_the_index(index: Embedded, tmp_pa
     index.close()
     with pytest.raises(BrokenIndex):
         index.open(tmp_path / "points", 4)
+
+
+PARTS = ["vector_storage-dense", "vector_storage-bm25", "payload_storage", "payload_index"]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_that_is_gone_from_a_closed_index_is_named_and_not_filled_with_nothing(
+    three: Embedded, tmp_path: Path, part: str
+) -> None:
+    three.close()
+    gone = next((tmp_path / "points").glob(f"segments/*/{part}"))
+    shutil.rmtree(gone)
+    for _ in range(2):
+        with pytest.raises(BrokenIndex, match=f"{part} is missing"):
+            Embedded().open(tmp_path / "points", 3)
+    assert not gone.exists()
+
+
+@pytest.mark.parametrize("part", PARTS[:1] + PARTS[2:3])
+def test_parts_that_contradict_each_other_are_a_broken_index_and_no_lookup_error(
+    three: Embedded, tmp_path: Path, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    three.close()
+    shutil.rmtree(next((tmp_path / "points").glob(f"segments/*/{part}")))
+    monkeypatch.setattr(Embedded, "damage", lambda _self, _folder: "")
+    three.open(tmp_path / "points", 3)
+    for words in ("zebra", "the of"):
+        with pytest.raises(BrokenIndex, match="missing|have no vectors"):
+            three.query(ask(words), X, "t")
+
+
+def test_a_tenant_without_documents_finds_nothing_and_nothing_is_broken(three: Embedded) -> None:
+    assert three.query(ask("zebra", tenant="nobody"), X, "nobody") == []

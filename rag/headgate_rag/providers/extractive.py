@@ -33,9 +33,9 @@ class Extractive:
     """
 
     free: ClassVar[bool] = True
-    min_confidence: float = 0.75
-    sentences: int = 3
-    margin: float = 3.0
+    min_confidence: float = 0.73
+    sentences: int = 2
+    margin: float = 2.0
     read_passages: int = 8
     decline: str = "The documents do not answer this question."
 
