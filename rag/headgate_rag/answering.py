@@ -113,6 +113,8 @@ class Reading:
         if not ranked:
             return Judgement((), 0.0)
         evidence = await self._evidence(asked, ranked, max(near.passages))
+        if asked.other_rate(ranked[0].statement.text):
+            return Judgement(tuple(ranked), 0.0)  # a rate of another unit is no answer at all
         value = OFFSET + sum(map(mul, CONFIDENCE, evidence))
         return Judgement(tuple(ranked), round(1 / (1 + math.exp(-value)), 6))
 

@@ -15,6 +15,7 @@ _FIGURE = re.compile(
     r"second|minute|hour|day|week|month|year)s?\b",
     re.IGNORECASE,
 )
+_RATE = re.compile(r"\b(?:per|an?|each|every) (second|minute|hour|day|week|month|year)\b", re.I)
 _HISTORY = re.compile(
     r"(?:when (?:was|were|did|will)|who (?:founded|invented|made|wrote|won|is|was))\b", re.I
 )
@@ -54,6 +55,12 @@ class Asked:
         """Whether a figure is asked for and not stated, or a piece of history is asked for."""
         lacks = _FIGURE_ASKED.match(self.text) and not _FIGURE.search(statement)
         return bool(lacks or _HISTORY.match(self.text))
+
+    def other_rate(self, statement: str) -> bool:
+        """Whether a rate is asked for, such as so many per second, and none of that unit stated."""
+        rate = _RATE.search(self.text) if _FIGURE_ASKED.search(self.text) else None
+        stated = {unit.lower() for unit in _RATE.findall(statement)}
+        return rate is not None and rate[1].lower() not in stated
 
 
 def read(question: str, passages: Sequence[Set[str]]) -> Asked:

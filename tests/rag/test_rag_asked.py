@@ -53,3 +53,18 @@ def test_an_unknown_name_weighs_as_much_as_it_is_of_the_question() -> None:
 )
 def test_a_question_for_a_figure_wants_one(question: str, statement: str, misses: bool) -> None:
     assert read(question, []).misses_kind(statement) is misses
+
+
+@pytest.mark.parametrize(
+    ("question", "statement", "other"),
+    [
+        ("How many calls per second can it take?", "A limit holds for any 60 seconds.", True),
+        ("How many calls per second can it take?", "It takes 300 calls per second.", False),
+        ("How many calls an hour may I make?", "A key may make 60 calls per minute.", True),
+        ("What is a limit per minute?", "It bounds calls.", False),
+    ],
+)
+def test_a_rate_is_stated_by_a_rate_of_its_unit_alone(
+    question: str, statement: str, other: bool
+) -> None:
+    assert read(question, []).other_rate(statement) is other
