@@ -123,7 +123,10 @@ def _import(name: str) -> Any:
         missing = (error.name or name).partition(".")[0]
         if missing in EXTRA_OF:
             raise missing_extra(missing) from error
-        raise ConfigurationError(f"cannot import plugin module {name!r}: {error}.") from error
+        raise ConfigurationError(
+            f"cannot import plugin module {name!r}: {error} (is its folder on PYTHONPATH, or its "
+            "package installed?)."
+        ) from error
 
 
 def missing_extra(package: str) -> MissingExtra:

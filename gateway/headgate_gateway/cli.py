@@ -63,6 +63,7 @@ def run(arguments: list[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, EOFError):
+        click.echo("headgate: interrupted", err=True)
         return INTERRUPTED
     return result if isinstance(result, int) else 0
 

@@ -8,14 +8,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from headgate_core.errors import ConfigurationError, MissingExtra
+from headgate_core.errors import ConfigurationError, MissingExtra, Problem
 from headgate_core.ports import Check, Guarded, Tools
 from headgate_core.ports import Guards as GuardsPort
 from headgate_core.settings.base import PluginUse
+from headgate_core.settings.files import raise_problems
 from headgate_core.types import At, Verdict
 from headgate_guardrails.bound import BoundCheck, Pace, bind
 from headgate_guardrails.enforcer import Enforcer
-from headgate_guardrails.policy import CheckSettings, PolicySettings, load_policy
+from headgate_guardrails.policy import (
+    CheckSettings,
+    PolicyFile,
+    PolicySettings,
+    problems_of,
+    read_policy,
+)
 from headgate_guardrails.scan import held_back
 
 
@@ -64,14 +71,22 @@ class Guards:
         """Take the settings (for the folder) and ``plugin`` (to build checks by name)."""
         self._tools = tools
 
+    @staticmethod
+    def problems(folder: Path, name: str) -> list[Problem]:
+        """Every fault that can be told of the policy ``name`` in ``folder`` without building it."""
+        return problems_of(folder, name)
+
     def compile(self, names: Sequence[str]) -> GuardsPort:
         """The policies ``names`` in order. Raises ``ConfigurationError`` with what is wrong."""
         folder = self._bound_tools.settings.folder / "guardrails"
-        policies = [load_policy(folder, name) for name in dict.fromkeys(names)]
+        files = [read_policy(folder, name) for name in dict.fromkeys(names)]
+        _refuse(folder, files)
         checks: list[BoundCheck] = []
-        faults: list[str] = []
-        for policy in policies:
-            for settings in policy.checks:
+        policies: list[PolicySettings] = []
+        for document, policy in files:
+            assert policy is not None, "a file without faults is a policy"
+            policies.append(policy)
+            for index, settings in enumerate(policy.checks):
                 try:
                     check = self._check(settings)
                     _fits(settings, check)
@@ -79,10 +94,9 @@ class Guards:
                 except MissingExtra:
                     raise
                 except ConfigurationError as error:
-                    file = Path(folder, f"{policy.name}.yaml")
-                    faults.append(f"{file}: check {settings.name!r}: {error}")
-        if faults:
-            raise ConfigurationError("\n".join(faults))
+                    fault = f"check {settings.name!r}: {error}"
+                    document.problem(("checks", index), fault)
+        _refuse(folder, files)
         return CompiledGuards(checks, _version(policies, checks))
 
     @property
@@ -98,6 +112,11 @@ class Guards:
             use = PluginUse(use=settings.use, options=settings.options)
             self._built[key] = self._bound_tools.plugin("checks", use)
         return self._built[key]
+
+
+def _refuse(folder: Path, files: Sequence[PolicyFile]) -> None:
+    problems = [problem for file in files for problem in file.document.problems]
+    raise_problems(files[0].document.file if len(files) == 1 else folder, problems)
 
 
 def _fits(settings: CheckSettings, check: Any) -> None:

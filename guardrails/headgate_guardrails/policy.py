@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
-from headgate_core.errors import ConfigurationError
+from headgate_core.errors import ConfigurationError, Problem
+from headgate_core.settings import yaml_source
 from headgate_core.settings.base import Settings
-from headgate_core.settings.load import load_file
+from headgate_core.settings.document import Document
+from headgate_core.settings.files import validate
+from headgate_core.settings.plugin_checks import Use, check_use
 from headgate_core.types import At
 
 Mode: TypeAlias = Literal["enforce", "shadow"]
@@ -82,8 +85,17 @@ class PolicySettings(Settings):
         return checks
 
 
-def load_policy(folder: Path, name: str) -> PolicySettings:
-    """The policy ``name`` from ``folder``. Raises ``ConfigurationError`` with every fault."""
+class PolicyFile(NamedTuple):
+    """A policy file as read. ``policy`` is None where nothing useful remains of it."""
+
+    document: Document
+    policy: PolicySettings | None
+
+
+def read_policy(folder: Path, name: str) -> PolicyFile:
+    """The policy ``name`` from ``folder``, its faults noted in its document, those of the checks'
+    plugins too. Raises ``ConfigurationError`` when there is no such file or it is not YAML.
+    """
     path = folder / f"{name}.yaml"
     if not path.is_file():
         known = sorted(file.stem for file in folder.glob("*.yaml"))
@@ -91,9 +103,21 @@ def load_policy(folder: Path, name: str) -> PolicySettings:
             f"There is no guard policy {name!r}: {path} does not exist. "
             f"Policies there: {', '.join(known) or 'none'}."
         )
-    policy = load_file(path, PolicySettings)
+    document = yaml_source.read(path)
+    policy = validate(document, PolicySettings)
+    if policy is None:
+        return PolicyFile(document, None)
     if policy.name != name:
-        raise ConfigurationError(
-            f"{path}: `name` is {policy.name!r}; it must be {name!r}, as the file is called."
-        )
-    return policy
+        fault = f"`name` is {policy.name!r}; it must be {name!r}, as the file is called."
+        document.problem(("name",), fault)
+    for index, check in enumerate(policy.checks):
+        check_use(document, Use("checks", check.use, check.options, ("checks", index)))
+    return PolicyFile(document, policy)
+
+
+def problems_of(folder: Path, name: str) -> list[Problem]:
+    """Every fault of one policy file, with its line."""
+    try:
+        return read_policy(folder, name).document.problems
+    except ConfigurationError as error:
+        return list(error.problems) or [Problem(folder / f"{name}.yaml", 1, error.message)]

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from headgate_core import plugins
 from headgate_core.errors import ConfigurationError, InvalidRequest
@@ -23,18 +23,36 @@ from headgate_rag.client import IndexClient
 from headgate_rag.documents import Found, SourceFile, UnreadableDocument, find_documents, load
 from headgate_rag.tenancy import stored_tenant
 from headgate_rag.types import Chunk, Chunker
-from headgate_rag.versions import IndexVersion, all_versions, current_version, fingerprint
+from headgate_rag.versions import (
+    IndexVersion,
+    all_versions,
+    current_version,
+    damage,
+    fingerprint,
+)
 
 REVISION = "1"
 """Part of every content hash: another one, and every document is read and cut anew."""
 
-Progress = Callable[[int, int, str], None]
-"""Told after each document that had to be written: how many are done, of how many, its path."""
+
+class Progress(Protocol):
+    """Told how a run goes on."""
+
+    def loading(self, embedder: str) -> None:
+        """The embedding model has to be loaded first, which takes a while."""
+        ...
+
+    def document(self, done: int, total: int, path: str) -> None:
+        """``path`` is written: ``done`` of the ``total`` documents that had to be."""
+        ...
 
 
 @dataclass(slots=True)
 class IngestReport:
-    """What one run did. ``chunks``: written by this run; ``waiting``: keep a new version back."""
+    """What one run did. ``chunks``: written by this run; ``waiting``: keep a new version back.
+
+    ``damage``: what was wrong with the index, which made this run fill a new one; mostly empty.
+    """
 
     collection: str
     version: str = ""
@@ -46,6 +64,7 @@ class IngestReport:
     ignored: int = 0
     chunks: int = 0
     waiting: list[str] = field(default_factory=list)
+    damage: str = ""
 
     @property
     def complete(self) -> bool:
@@ -68,6 +87,7 @@ class _Run:
     """One run's tools: the collection and where it is written to."""
 
     settings: CollectionSettings
+    data_dir: Path
     tenant: str
     catalogue: Catalogue
     client: IndexClient
@@ -86,9 +106,10 @@ async def ingest(
     """Bring ``collection`` up to date with the documents below ``paths`` (none: its sources).
 
     Unchanged documents cost nothing, and where all are unchanged the index process is not
-    started. A document that vanished from below ``paths`` is removed; one that cannot be read is
-    named in the report and the rest goes on. After another embedder, chunker or index was
-    configured, or with ``rebuild``, a new index version is filled beside the current one and takes
+    started. Where the index's files are missing or visibly damaged, all documents are ingested
+    into a new version. A document that vanished from below ``paths`` is removed; one that cannot
+    be read is named in the report and the rest goes on. After another embedder, chunker or index
+    was configured, or with ``rebuild``, a new version is filled beside the current one and takes
     its place once it holds all that the current one does. Raises ``ConfigurationError``,
     ``NoSuchPath``, ``StoreError``, ``BrokenIndex``.
     """
@@ -102,6 +123,7 @@ async def ingest(
     store = await asyncio.to_thread(Store.open, settings.store.url)
     run = _Run(
         settings=chosen,
+        data_dir=settings.data_dir,
         tenant=stored_tenant(chosen, tenant),
         catalogue=Catalogue(store, collection),
         client=IndexClient(settings),
@@ -130,11 +152,15 @@ async def _ingest(
 ) -> None:
     items = await asyncio.to_thread(_hashed, run, found)
     target, before = await asyncio.to_thread(_stored, run, store)
-    if target and target.current and not rebuild and not _work(run, found, items, before):
+    broken = target is not None and bool(await asyncio.to_thread(_damage, run, target))
+    anew = rebuild or broken
+    if target and target.current and not anew and not _work(run, found, items, before):
         run.report.version = target.version
         run.report.unchanged = len(items)
         return
-    version = (await run.client.begin_version(run.settings.name, rebuild)).version
+    if progress:
+        await _announce(run, progress)
+    version = (await run.client.begin_version(run.settings.name, anew)).version
     run.report.version = version
     rows = await asyncio.to_thread(run.catalogue.rows, version)
     await _write(run, version, items, rows, progress)
@@ -153,7 +179,22 @@ def _stored(run: _Run, store: Store) -> tuple[IndexVersion | None, list[Row]]:
     known = all_versions(store, run.settings.name)
     target = next((v for v in known if v.fingerprint == wanted), None)
     current = next((v for v in known if v.current), None)
-    return target, run.catalogue.rows(current.version) if current else []
+    if current is None:
+        return target, []
+    run.report.damage = _damage(run, current)
+    return target, run.catalogue.rows(current.version)
+
+
+def _damage(run: _Run, version: IndexVersion) -> str:
+    return damage(run.data_dir / version.folder)
+
+
+async def _announce(run: _Run, progress: Progress) -> None:
+    """Say that the model is loaded first, unless the index process has it already."""
+    use = run.settings.embedder
+    model = await asyncio.to_thread(plugins.build, "embedders", use.use, use.options)
+    if model.fingerprint not in (await run.client.status())["models"]:
+        progress.loading(use.use)
 
 
 def _hashed(run: _Run, found: Found) -> list[_Item]:
@@ -205,7 +246,7 @@ async def _write(
         (run.report.updated if path in known else run.report.added).append(path)
         run.report.chunks += len(chunks)
         if progress:
-            progress(done, len(changed), path)
+            progress.document(done, len(changed), path)
 
 
 def _cut(chunker: Chunker, source: SourceFile) -> tuple[list[Chunk], str]:

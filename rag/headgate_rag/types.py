@@ -113,6 +113,8 @@ class VectorIndex(Protocol):
 
     Points carry tenant, document path, ordinal and the chunk's members as payload. Every read
     takes the one filter that ``tenant_filter`` of its module builds; there is no unfiltered read.
+    An index may also have ``damage(folder) -> str``: what is visibly wrong with files that no
+    process has to have open, empty where nothing is. Ingestion asks it before each run.
     """
 
     def open(self, folder: Path, dimension: int) -> None:

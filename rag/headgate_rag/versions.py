@@ -30,6 +30,13 @@ FORMAT = 1
 MANIFEST = "version.json"
 """The file in a version's folder that says what its points were made with."""
 
+POINTS = "points"
+"""The part of a version's folder that belongs to the index plugin."""
+
+
+NO_FOLDER = "its folder is missing."
+"""The damage of an index that is not there at all, as after restoring a backup without it."""
+
 
 @dataclass(frozen=True, slots=True)
 class IndexVersion:
@@ -69,6 +76,24 @@ class Manifest(Settings):
             raise BrokenIndex(f"{MANIFEST} cannot be read ({error.strerror}).") from error
         except ValidationError as error:
             raise BrokenIndex(f"{MANIFEST} is not what was written there.") from error
+
+
+def damage(folder: Path) -> str:
+    """What is visibly wrong with a version's folder, as a sentence; empty where nothing is.
+
+    Looks at files alone: no engine and no model is loaded. Blocks.
+    """
+    if not folder.is_dir():
+        return NO_FOLDER
+    try:
+        manifest = Manifest.read(folder)
+    except BrokenIndex as error:
+        return error.message
+    if not (folder / POINTS).is_dir():
+        return f"there is no folder {POINTS!r} in it."
+    index = plugins.build("indexes", manifest.index.use, manifest.index.options)
+    look = getattr(index, "damage", None)
+    return str(look(folder / POINTS)) if look is not None else ""
 
 
 def fingerprint(collection: CollectionSettings) -> str:

@@ -65,6 +65,9 @@ def test_names_of_files_that_exist_are_accepted(tmp_path: Path) -> None:
     for name in ("guardrails/strict.yaml", "prompts/p.md"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("", encoding="utf-8")
+    (tmp_path / "guardrails/strict.yaml").write_text(
+        "name: strict\nchecks: [{name: a, use: pii, at: [output], action: mask}]\n"
+    )
     more = "defaults: {guards: [strict]}\nroutes: [{name: r, pool: small, prompt: p@production}]\n"
     assert problems(tmp_path, more) == []
     assert "name@label" in problems(tmp_path, "routes: [{name: r, pool: small, prompt: p}]\n")[0]
@@ -161,6 +164,7 @@ def test_plugins_and_their_options_are_checked_where_they_stand(tmp_path: Path) 
     assert "not a dataclass" in found[3]
     assert "has no class Absent" in found[4]
     assert "cannot import" in found[5]
+    assert "is its folder on PYTHONPATH, or its package installed?" in found[5]
     assert "Known:" in found[6]
 
 
@@ -183,3 +187,69 @@ def test_options_reach_plugins_exact_where_they_ask_for_it_and_as_floats_elsewhe
     )
     assert (str(built.price), built.share, built.anything) == ("0.10", 0.5, {"x": [0.5]})
     assert type(built.anything["x"][0]) is float
+
+
+def test_faults_of_the_gateway_file_and_of_its_policies_come_at_once_with_their_lines(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "guardrails"
+    folder.mkdir()
+    (folder / "one.yaml").write_text(
+        "name: one\n"
+        "checks:\n"
+        "  - {name: a, use: pii, at: [output], action: mask, options: {typs: [email]}}\n"
+        "  - name: b\n"
+        "    use: secretz\n"
+        "    at: [output]\n"
+        "    action: block\n"
+        "    mod: shadow\n"
+    )
+    (folder / "two.yaml").write_text("name: [\n")
+    (tmp_path / "gateway.yaml").write_text(
+        BASE
+        + "defaults: {guards: [one]}\n"
+        + "routes:\n  - {name: r, pool: smal, guards: [one, two]}\n"
+    )
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(tmp_path / "gateway.yaml")
+    found = [(p.file.name, p.line, p.message) for p in caught.value.problems]
+    assert [(name, line) for name, line, _ in found] == [
+        ("gateway.yaml", 6),
+        ("one.yaml", 3),
+        ("one.yaml", 5),
+        ("one.yaml", 8),
+        ("two.yaml", 2),
+    ]
+    assert "Did you mean 'types'?" in found[1][2]
+    assert "Did you mean 'secrets'?" in found[2][2]
+    assert "Did you mean 'mode'?" in found[3][2]
+
+
+@pytest.mark.parametrize(
+    ("link", "says"),
+    [
+        ("{path}#{ankor}", "Did you mean 'anchor'?"),
+        ("{path}#{}", "unknown field ''"),
+        ("{path", "cannot be filled in"),
+    ],
+)
+def test_a_link_that_cannot_be_filled_in_is_refused_where_it_stands(
+    tmp_path: Path, link: str, says: str
+) -> None:
+    found = problems(tmp_path, f'collections:\n  - name: c\n    link: "{link}"\n')
+    (fault,) = [line for line in found if "`link`" in line]
+    assert fault.startswith("6: ") and says in fault
+    assert not problems(tmp_path, 'collections:\n  - {name: c, link: "{path}#{anchor}"}\n')[1:]
+
+
+@pytest.mark.parametrize("value", ["240", "'240'", "many"])
+def test_a_misspelt_count_of_tokens_is_an_unknown_option_and_no_secret(
+    tmp_path: Path, value: str
+) -> None:
+    found = problems(
+        tmp_path,
+        "collections:\n  - name: c\n    chunker:\n      use: structure\n"
+        f"      options: {{max_token: {value}}}\n",
+    )
+    assert "8: unknown structure option 'max_token'. Did you mean 'max_tokens'?" in found[-1]
+    assert not any("secret" in line for line in found)

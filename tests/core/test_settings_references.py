@@ -74,6 +74,8 @@ def test_a_file_is_relative_to_the_file_that_names_it(tmp_path: Path) -> None:
         "api_key: sk-LITERAL",
         "api_keys: [env:NAME, sk-LITERAL]",
         "headers: {Authorization: Bearer sk-LITERAL}",
+        "headers: {hub_token: sk-LITERAL}",
+        "headers: {db_password: '1LITERAL'}",
         "url: postgresql://user:sk-LITERAL@host/db",
         "api_key: env:GONE:-sk-LITERAL",
     ],

@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 import typer
-from ledger_records import STARTED, attempt, call, score, scores_line, usage
+from ledger_records import (
+    STARTED,
+    attempt,
+    begin_line,
+    call,
+    head_of,
+    score,
+    scores_line,
+    usage,
+)
 from typer.testing import CliRunner
 
 from headgate_core.errors import HeadgateError, InvalidRequest, NotFound
@@ -16,6 +25,7 @@ from headgate_core.records import CallRecord, JournalLine
 from headgate_core.store import Store
 from headgate_core.store.calls import write_batch
 from headgate_gateway.commands import traces
+from headgate_gateway.ledger.interrupted import settle
 
 CONFIG = """
 store: {url: "sqlite:///headgate.db"}
@@ -165,6 +175,48 @@ def test_a_list_shows_the_latest_first_and_where_it_goes_on(config: Path) -> Non
     assert "route-0" in rest and "route-1" not in rest
     one = run("list", "--route", "route-1", "--outcome", "ok", "--config", str(config))
     assert "route-1" in one and "route-2" not in one
+
+
+def test_calls_of_eval_runs_are_marked_and_can_be_left_out(config: Path) -> None:
+    for source in ("serve", "eval"):
+        made: Any = call(source=source, route=f"of-{source}")
+        store_lines(config, {"t": "call", "call": made})
+    lines = run("list", "--config", str(config)).splitlines()
+    assert "source" in next(line for line in lines if "call id" in line)
+    assert "eval" in next(line for line in lines if "of-eval" in line).split()
+    assert "serve" in next(line for line in lines if "of-serve" in line).split()
+    served = run("list", "--source", "serve", "--config", str(config))
+    assert "of-serve" in served and "of-eval" not in served
+
+
+def interrupted(*, reserved: int | None) -> CallRecord:
+    made = call(cost_pico=0)
+    begun = begin_line(
+        attempt(made["call_id"]), head_of(made), reserved_pico=reserved, input_tokens=9
+    )
+    *_, line = settle([[begun]])
+    assert line["t"] == "call"
+    return line["call"]
+
+
+def test_an_interrupted_call_names_what_was_asked_and_what_was_reserved_for_it(
+    config: Path,
+) -> None:
+    record = interrupted(reserved=700_000)
+    store_lines(config, {"t": "call", "call": record})
+    shown = run("show", record["call_id"], "--config", str(config))
+    target = next(line for line in shown.splitlines() if line.startswith("target"))
+    assert target.split() == ["target", "openai/gpt-4.1-mini"]
+    told = [line.strip() for line in shown.splitlines() if "reserved" in line]
+    assert len(told) == 2  # the call's cost, and the attempt's
+    assert all(line.endswith("0.0000007 USD reserved") for line in told)
+
+
+def test_an_interrupted_call_without_a_price_does_not_speak_of_reserving(config: Path) -> None:
+    record = interrupted(reserved=None)
+    store_lines(config, {"t": "call", "call": record})
+    shown = run("show", record["call_id"], "--config", str(config))
+    assert "unpriced" in shown and "reserved" not in shown
 
 
 def test_an_unpriced_call_is_not_shown_as_free(config: Path) -> None:

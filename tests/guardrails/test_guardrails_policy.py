@@ -77,7 +77,20 @@ def test_faults_of_several_checks_come_at_once(tmp_path: Path) -> None:
         "- {name: first, use: nope, at: [output], action: mask}\n"
         "- {name: second, use: pii, at: [output], action: mask, options: {x: 1}}",
     )
-    assert "'first'" in message and "'second'" in message
+    assert "test.yaml:4: unknown checks plugin 'nope'" in message
+    assert "test.yaml:5: unknown pii option 'x'" in message
+
+
+def test_faults_that_building_finds_have_their_line_and_come_for_all_policies(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, "- {name: a, use: 'guard_checks:NoCheck', at: [output], action: flag}", "one")
+    write(tmp_path, "- {name: b, use: 'guard_checks:Judge', at: [output], action: mask}", "two")
+    with pytest.raises(ConfigurationError) as caught:
+        capability(tmp_path).compile(["one", "two"])
+    found = [(p.file.name, p.line, p.message) for p in caught.value.problems]
+    assert [(name, line) for name, line, _ in found] == [("one.yaml", 4), ("two.yaml", 4)]
+    assert "check 'a'" in found[0][2] and "check 'b'" in found[1][2]
 
 
 def test_a_policy_that_is_not_there_lists_those_that_are(tmp_path: Path) -> None:

@@ -218,7 +218,7 @@ def test_parts_that_contradict_each_other_are_a_broken_index_and_no_lookup_error
     monkeypatch.setattr(Embedded, "damage", lambda _self, _folder: "")
     three.open(tmp_path / "points", 3)
     for words in ("zebra", "the of"):
-        with pytest.raises(BrokenIndex, match="missing|have no vectors"):
+        with pytest.raises(BrokenIndex, match=r"missing|have no vectors"):
             three.query(ask(words), X, "t")
 
 

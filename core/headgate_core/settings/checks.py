@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from headgate_core import plugins
@@ -15,6 +15,8 @@ from headgate_core.settings.gateway import GatewaySettings
 from headgate_core.settings.idle_checks import check_idle
 from headgate_core.settings.kind_checks import check_kinds
 from headgate_core.settings.plugin_checks import check_plugins
+from headgate_core.settings.policy_checks import check_policies
+from headgate_core.settings.retrieval import link_fault
 from headgate_core.settings.routes import ScoreSettings
 
 _PROMPT = re.compile(r"[A-Za-z0-9_-]+@[A-Za-z0-9_.-]+")
@@ -29,7 +31,8 @@ def cross_check(settings: GatewaySettings, document: Document) -> None:
     _fallback_loops(settings, document)
     check_kinds(settings, document)
     _routes(settings, document)
-    _policies(settings, document)
+    _links(settings, document)
+    check_policies(settings, document)
     _scores(settings, document)
     check_deployment(settings, document)
     check_idle(settings, document)
@@ -184,21 +187,10 @@ def _retrieval(settings: GatewaySettings, document: Document, index: int) -> Non
         document.problem((*base, "weights"), "both weights are 0; nothing would be found.")
 
 
-def _policies(settings: GatewaySettings, document: Document) -> None:
-    folder = settings.folder / "guardrails"
-    names = sorted(path.stem for path in folder.glob("*.yaml"))
-    for trail, policy in _guards(settings):
-        if policy not in names:
-            hint = f" Policies are {folder}/NAME.yaml."
-            document.problem(trail, unknown("guard policy", policy, names) + hint)
-
-
-def _guards(settings: GatewaySettings) -> Iterator[tuple[Trail, str]]:
-    for number, name in enumerate(settings.defaults.guards):
-        yield ("defaults", "guards", number), name
-    for index, route in enumerate(settings.routes):
-        for number, name in enumerate(route.guards):
-            yield ("routes", index, "guards", number), name
+def _links(settings: GatewaySettings, document: Document) -> None:
+    for index, collection in enumerate(settings.collections):
+        if fault := link_fault(collection.link):
+            document.problem(("collections", index, "link"), f"`link`: {fault}")
 
 
 def _scores(settings: GatewaySettings, document: Document) -> None:

@@ -18,6 +18,8 @@ _SECRET = re.compile(
     r"|[_-](secret|password|token|api_?keys?)$",
     re.IGNORECASE,
 )
+_COUNT = re.compile(r"^(max|min|num|n)_", re.IGNORECASE)
+"""``max_token`` limits a number of tokens; it keeps no secret."""
 
 
 class Place(NamedTuple):
@@ -106,4 +108,6 @@ def dotted(trail: Trail) -> str:
 def is_secret(trail: Trail) -> bool:
     """Whether the nearest member name says that the value must never be shown or written out."""
     names = [part for part in trail if isinstance(part, str)]
-    return bool(names) and _SECRET.search(names[-1]) is not None
+    if not names or _SECRET.search(names[-1]) is None:
+        return False
+    return not (names[-1].lower().endswith("_token") and _COUNT.match(names[-1]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def _from_file(path: Path) -> str:
 def _refuse_literal_secret(document: Document, trail: Trail, value: Any) -> None:
     if value in (None, "", {}) or value == []:
         return
-    if is_secret(trail):
+    if is_secret(trail) and not _counts_tokens(trail, value):
         name = next(part for part in reversed(trail) if isinstance(part, str))
         document.problem(
             trail,
@@ -92,6 +93,14 @@ def _refuse_literal_secret(document: Document, trail: Trail, value: Any) -> None
             "this address holds a password, which must not stand in the file; "
             "write env:NAME or file:PATH instead of the whole address.",
         )
+
+
+def _counts_tokens(trail: Trail, value: Any) -> bool:
+    """A number behind a name that ends in ``token``: how many of them, not one of them."""
+    if isinstance(value, str):
+        value = value.strip().replace(".", "", 1)
+        return str(trail[-1]).lower().endswith("token") and value.isdigit()
+    return str(trail[-1]).lower().endswith("token") and isinstance(value, int | float | Decimal)
 
 
 def _shown(text: str, trail: Trail) -> str:

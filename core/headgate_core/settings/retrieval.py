@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from string import Formatter
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from headgate_core.plugins import unknown
 from headgate_core.settings.base import PluginUse, Settings
+
+LINK_FIELDS = ("path", "anchor", "title")
+"""What ``{...}`` may stand in a collection's ``link``."""
 
 
 class CollectionSettings(Settings):
@@ -23,6 +28,16 @@ class CollectionSettings(Settings):
     tenancy: Literal["shared", "per_tenant"] = "shared"
     link: str = ""
     """Where a citation opens; ``{path}``, ``{anchor}``, ``{title}`` are filled in."""
+
+
+def link_fault(link: str) -> str:
+    """What is wrong with a collection's ``link``, as a sentence; empty where nothing is."""
+    try:
+        names = [name for _, name, _, _ in Formatter().parse(link) if name is not None]
+    except ValueError as error:
+        return f"{link!r} cannot be filled in: {error}."
+    faults = (unknown("field", name, LINK_FIELDS) for name in names if name not in LINK_FIELDS)
+    return next(faults, "")
 
 
 class WeightSettings(Settings):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from headgate_evals.results import CaseResult, Run
 
 
+INTERRUPTED = 130
 PLAIN_WIDTH = 140
 """Columns of the tables where the output goes to a file or a pipe."""
 
@@ -55,22 +56,35 @@ def run(  # noqa: PLR0913 - each is an option of the command line
     Exit codes: 0 all gates passed, 1 a gate failed, 2 usage or configuration,
     3 incomplete (calls that failed, too little scored), 4 budget exhausted, 130 interrupted.
     """
-    from headgate_core.settings.load import find_config, load_settings
-    from headgate_evals.cases import find_suite, load_suite
-    from headgate_evals.report import files
+    seen: list[CaseResult] = []
+    with _saying_interrupted(seen):
+        from headgate_core.settings.load import find_config, load_settings
+        from headgate_evals.cases import find_suite, load_suite
+        from headgate_evals.report import files
 
-    config_file = find_config(config)
-    chosen = load_suite(find_suite(suite, config_file)).chosen(first_n, sample, repeat)
-    settings = load_settings(config_file)
-    _check_route(settings, chosen)
-    for path in output or ():
-        files.check(path)
-    with _progress(len(chosen.cases) * chosen.settings.repeats) as on_result:
-        done = asyncio.run(_run(settings, chosen, on_result))
-    for path in output or ():
-        files.write(done, path)
-    _print(done, as_json)
-    raise typer.Exit(done.exit_code)
+        config_file = find_config(config)
+        chosen = load_suite(find_suite(suite, config_file)).chosen(first_n, sample, repeat)
+        settings = load_settings(config_file)
+        _check_route(settings, chosen)
+        for path in output or ():
+            files.check(path)
+        with _progress(len(chosen.cases) * chosen.settings.repeats, seen) as on_result:
+            done = asyncio.run(_run(settings, chosen, on_result))
+        for path in output or ():
+            files.write(done, path)
+        _print(done, as_json)
+        raise typer.Exit(done.exit_code)
+
+
+@contextmanager
+def _saying_interrupted(seen: list[CaseResult]) -> Iterator[None]:
+    """Ctrl+C where no report can follow: one line that says so, and exit code 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        when = f"after {len(seen)} calls" if seen else "before any case ran"
+        typer.echo(f"headgate: interrupted {when}; there is no report.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 async def _run(
@@ -117,16 +131,21 @@ def _print(done: Run, as_json: bool) -> None:
 
 
 @contextmanager
-def _progress(calls: int) -> Iterator[Callable[[CaseResult], None]]:
-    """A bar on standard error at a terminal, nothing elsewhere."""
+def _progress(calls: int, seen: list[CaseResult]) -> Iterator[Callable[[CaseResult], None]]:
+    """A bar on standard error at a terminal, nothing elsewhere; ``seen`` gets each result."""
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda _result: None
+        yield seen.append
         return
     columns = (*Progress.get_default_columns(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("cases", total=calls)
-        yield lambda _result: progress.advance(task)
+
+        def show(result: CaseResult) -> None:
+            seen.append(result)
+            progress.advance(task)
+
+        yield show

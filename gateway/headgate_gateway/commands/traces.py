@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,12 +23,22 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="traces")
 
 
-def list_(
+class SourceName(StrEnum):
+    """Where a call came from."""
+
+    SERVE = "serve"
+    EVAL = "eval"
+
+
+def list_(  # noqa: PLR0913 - each is an option of the command line
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 20,
     route: Annotated[str, typer.Option(help="Only calls of this route.")] = "",
     outcome: Annotated[
         str, typer.Option(help="Only ok, refused, error, cancelled or interrupted ones.")
     ] = "",
+    source: Annotated[
+        SourceName | None, typer.Option(help="Only calls of applications, or of eval runs.")
+    ] = None,
     before: Annotated[str, typer.Option(help="Only calls before this one: the next page.")] = "",
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -35,9 +46,10 @@ def list_(
     """Show the latest calls, newest first."""
     from headgate_core.store.calls import Filter, list_calls
 
+    wanted = Filter(route=route, outcome=outcome, source=source.value if source else "")
     store = _open(config)
     try:
-        calls = list_calls(store, limit, before, Filter(route=route, outcome=outcome))
+        calls = list_calls(store, limit, before, wanted)
     finally:
         store.close()
     if as_json:
@@ -96,11 +108,22 @@ def _print_table(calls: list[CallSummary]) -> None:
     from headgate_gateway.commands.tables import show as show_table
     from headgate_gateway.commands.waterfall import money
 
-    columns = ("time", "call id", "route", "outcome", "target", "tokens", "cost USD", "ms")
+    columns = (
+        "time",
+        "call id",
+        "source",
+        "route",
+        "outcome",
+        "target",
+        "tokens",
+        "cost USD",
+        "ms",
+    )
     rows = [
         (
             f"{datetime.fromtimestamp(call.started_unix_ns / 1e9, UTC):%Y-%m-%d %H:%M:%S}",
             call.call_id,
+            call.source,
             call.route,
             call.error_code if call.outcome == "error" else call.outcome,
             call.target,

@@ -80,14 +80,14 @@ def _head(record: CallRecord) -> RenderableType:
         "route": f"{record['route']} (asked for: {record['asked_model']})",
         "outcome": f"{record['outcome']}, status {record['status'] or 'never sent'}",
         "error": f"{record['error_code']}: {record['error_message']}".strip(": "),
-        "target": record["target"],
+        "target": _target(record),
         "prompt": record["prompt"],
         "cache": record["cache"],
         "finish": record["finish_reason"],
         "key": f"{record['key_name'] or record['key_id']} (team {record['team']}, "
         f"tenant {record['tenant']})",
         "tokens": _tokens(record["usage"]),
-        "cost": usd(record["cost_pico"], record["unpriced"]),
+        "cost": _cost(record),
         "took": f"{record['duration_ms']:.1f} ms"
         + (f", first token after {first:.1f} ms" if first is not None else ""),
     }
@@ -96,6 +96,28 @@ def _head(record: CallRecord) -> RenderableType:
         if value:
             table.add_row(plain(name, "dim"), plain(value))
     return table
+
+
+def _target(record: CallRecord) -> str:
+    """What answered; of an interrupted call, what was being asked last."""
+    if record["target"] or record["outcome"] != "interrupted" or not record["attempts"]:
+        return record["target"]
+    last = record["attempts"][-1]
+    return f"{last['provider']}/{last['model']}"
+
+
+def _cost(record: CallRecord) -> str:
+    """The cost, and how much of it is no price but what was reserved for attempts left open."""
+    total = usd(record["cost_pico"], record["unpriced"])
+    reserved = sum(_reserved(attempt) for attempt in record["attempts"])
+    if not reserved:
+        return total
+    whole = reserved == record["cost_pico"] and not record["unpriced"]
+    return f"{total} reserved" if whole else f"{total}, {usd(reserved, False)} of it reserved"
+
+
+def _reserved(attempt: AttemptRecord) -> int:
+    return (attempt["cost_pico"] or 0) if attempt["outcome"] == "estimated" else 0
 
 
 def _waterfall(record: CallRecord, columns: int) -> RenderableType:
@@ -140,9 +162,12 @@ def _attempt(attempt: AttemptRecord) -> str:
     facts = [attempt["purpose"], attempt["why"], attempt["outcome"]]
     if attempt["usage"]:
         facts.append(_tokens(attempt["usage"]))
-    facts.append(usd(attempt["cost_pico"] or 0, attempt["cost_pico"] is None))
+    cost = usd(attempt["cost_pico"] or 0, attempt["cost_pico"] is None)
+    facts.append(f"{cost} reserved" if _reserved(attempt) else cost)
     lines = [f"{attempt['n']} {attempt['provider']}/{attempt['model']}: {', '.join(facts)}"]
-    return "\n      ".join(lines + [attempt[name] for name in ("error", "price") if attempt[name]])
+    # Of an attempt that was left open the price only says that there is none.
+    price = "" if attempt["outcome"] == "estimated" else attempt["price"]
+    return "\n      ".join(lines + [line for line in (attempt["error"], price) if line])
 
 
 def _section(title: str, lines: Sequence[str]) -> Iterator[RenderableType]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from headgate_core.errors import BrokenIndex, ConfigurationError, ServiceError
 from headgate_core.plugins import missing_extra
+from headgate_rag.segments import missing_part
 from headgate_rag.tenancy import groups_of, labels_of, tenant_filter
 from headgate_rag.types import Chunk, Query
 
@@ -20,6 +21,11 @@ RRF_K = 60
 
 BATCH = 200
 """Points a write: the engine holds the interpreter's lock while it writes."""
+
+_PAYLOAD = frozenset(
+    ("tenant", "document", "text", "start", "end", "title", "heading", "anchor", "metadata")
+)
+"""What every point carries for whoever reads its passage."""
 
 _NAMESPACE = uuid.UUID("6f0c2f0e-58a8-4a55-9d0b-6d1c3b7e4f21")
 
@@ -52,9 +58,14 @@ class Embedded:
             if not folder.exists():
                 self._create(edge, config)
                 return
-            if not any((folder / "segments").glob("*/segment.json")):
-                raise BrokenIndex("it holds no segments.")
+            # The engine puts an empty part in the place of a missing one, and then finds nothing.
+            if fault := self.damage(folder):
+                raise BrokenIndex(fault)
             self._shard = edge.EdgeShard.load(str(folder), config)
+
+    def damage(self, folder: Path) -> str:
+        """What is missing on disk, as a sentence; empty where nothing is. Loads no engine."""
+        return missing_part(folder)
 
     def _create(self, edge: Any, config: Any) -> None:
         self._shard = edge.EdgeShard.create(str(self._folder), config)
@@ -141,7 +152,15 @@ class Embedded:
             )
             # Ties are common in rank fusion: broken by id, so that a rerun repeats the result.
             best = sorted(found, key=lambda hit: (-hit.score, str(hit.id)))[: query.top_k]
+            if not best and query.dense_weight > 0:
+                self._really_nothing(scope)
             return self._with_scores(best, [ask for ask, _ in lists], scope)
+
+    def _really_nothing(self, scope: Any) -> None:
+        """Every passage has a vector, so a search by vectors finds something where there is one."""
+        seen = self._shard.count(_engine().CountRequest(filter=scope, exact=True))
+        if seen:
+            raise BrokenIndex(f"its {seen} passages have no vectors.")
 
     def _lists(
         self, query: Query, vector: list[float], scope: Any
@@ -175,6 +194,9 @@ class Embedded:
                 scores[str(hit.id)][name] = hit.score
                 if name == "dense":
                     payloads[str(hit.id)] = hit.payload
+        for key in scores:
+            if not set(payloads.get(key) or ()) >= _PAYLOAD:
+                raise BrokenIndex(f"the vector or the text of passage {key} is missing.")
         return [
             {
                 "id": str(hit.id),

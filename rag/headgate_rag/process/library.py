@@ -17,12 +17,9 @@ from headgate_core.store import Store
 from headgate_rag import versions
 from headgate_rag.process.models import Models
 from headgate_rag.types import EmbeddingModel, VectorIndex
-from headgate_rag.versions import MANIFEST, IndexVersion, Manifest
+from headgate_rag.versions import MANIFEST, POINTS, IndexVersion, Manifest
 
 log = logging.getLogger("headgate.index")
-
-POINTS = "points"
-"""The part of a version's folder that belongs to the index plugin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +161,8 @@ class Library:
         folder = self._data_dir / row.folder
         try:
             shutil.rmtree(folder)
+        except FileNotFoundError:
+            return
         except OSError as error:
             log.warning("%s is no longer used and cannot be removed: %s", folder, error)
 

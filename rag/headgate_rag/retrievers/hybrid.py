@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from string import Formatter
 from urllib.parse import quote
 
 from headgate_core.errors import ConfigurationError
-from headgate_core.plugins import unknown
-from headgate_core.settings.retrieval import CollectionSettings, RetrievalSettings
+from headgate_core.settings.retrieval import CollectionSettings, RetrievalSettings, link_fault
 from headgate_core.types import Passage, Principal
 from headgate_rag.client import IndexClient
 from headgate_rag.types import Query
-
-_LINK_FIELDS = ["path", "anchor", "title"]
 
 
 @dataclass
@@ -67,14 +63,5 @@ def _url(link: str, passage: Passage) -> str:
 
 
 def _check_link(collection: CollectionSettings) -> None:
-    try:
-        names = [name for _, name, _, _ in Formatter().parse(collection.link) if name is not None]
-    except ValueError as error:
-        raise ConfigurationError(
-            f"collection {collection.name!r}: link {collection.link!r}: {error}."
-        ) from error
-    for name in names:
-        if name not in _LINK_FIELDS:
-            raise ConfigurationError(
-                f"collection {collection.name!r}: link: {unknown('field', name, _LINK_FIELDS)}"
-            )
+    if fault := link_fault(collection.link):
+        raise ConfigurationError(f"collection {collection.name!r}: link: {fault}")
