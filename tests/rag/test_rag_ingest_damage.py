@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import typer
-from headgate_rag.commands.progress import Lines
 from index_in_process import InProcessDaemon
 from rag_world import WORDS
 from typer.testing import CliRunner
@@ -19,6 +18,7 @@ from headgate_core.settings.load import load_settings
 from headgate_core.types import Principal
 from headgate_rag.client import IndexClient
 from headgate_rag.commands import register
+from headgate_rag.commands.progress import Lines
 from headgate_rag.types import Query
 
 pytest.importorskip("qdrant_edge")
