@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -17,8 +15,12 @@ from headgate_gateway.cli import run
 
 
 async def _ctrl_c(*_args: Any, **_more: Any) -> Any:
-    os.kill(os.getpid(), signal.SIGINT)
-    await asyncio.Event().wait()
+    raise KeyboardInterrupt
+
+
+def _hears_ctrl_c() -> None:
+    """A shell starts its background jobs deaf to SIGINT, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_ctrl_c_before_any_case_ran_is_one_line_that_says_so(
@@ -73,6 +75,7 @@ pools: [{{name: mute, targets: [{{provider: mute, model: m}}]}}]
             [*HEADGATE, "eval", "run", str(suite), "--config", str(config), "--json"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            preexec_fn=_hears_ctrl_c,
         )
         connection, _ = mute.accept()
         with connection:

@@ -33,7 +33,7 @@ class Extractive:
     """
 
     free: ClassVar[bool] = True
-    min_confidence: float = 0.8
+    min_confidence: float = 0.76
     sentences: int = 2
     margin: float = 2.0
     read_passages: int = 8
