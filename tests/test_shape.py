@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,15 +61,21 @@ def test_no_init_in_a_top_level_folder_nor_in_tests() -> None:
     assert found == []
 
 
+def broad_excepts(path: Path) -> Iterator[str]:
+    """The lines of a file that catch everything and do not simply raise it again."""
+    text = path.read_text()
+    lines = text.splitlines()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ExceptHandler) and isinstance(node.type, ast.Name | None):
+            name = node.type.id if node.type else ""
+            if name in ("", "Exception"):
+                yield lines[node.lineno - 1]
+
+
 def test_a_broad_except_is_rare_and_has_its_reason() -> None:
-    lines = [
-        f"{name_of(p)}: {line.strip()}"
-        for p in SOURCES
-        for line in p.read_text().splitlines()
-        if "BLE001" in line
-    ]
-    assert all(" - " in line.partition("BLE001")[2] for line in lines), lines
-    assert len(lines) <= BROAD_EXCEPTS, lines
+    found = [(name_of(p), line.strip()) for p in SOURCES for line in broad_excepts(p)]
+    assert [f for f in found if "#" not in f[1]] == []
+    assert len(found) <= BROAD_EXCEPTS, found
 
 
 def test_a_plugin_module_defines_one_documented_class() -> None:
@@ -112,14 +119,11 @@ def test_every_plugin_has_its_line_in_the_documentation() -> None:
     assert missing == []
 
 
-def test_the_repository_speaks_of_the_product_alone() -> None:
-    words = ("/work/", "HEADGATE_" + "ISSUE", "shared/" + "reference", "DEVELOPERS" + ".md")
+def test_no_file_names_a_folder_of_one_machine() -> None:
+    folder = re.compile(r"(?<![\w.])/(?:home|root|Users)/\w")
     texts = [p for p in ROOT.rglob("*") if p.suffix in (".py", ".md", ".yaml", ".toml", ".txt")]
-    for path in texts:
-        if ".venv" in path.parts or "var" in path.parts or path == Path(__file__):
-            continue
-        text = path.read_text(errors="replace")
-        assert not [w for w in words if w in text], name_of(path)
+    own = [p for p in texts if not {".venv", "var"} & set(p.relative_to(ROOT).parts)]
+    assert [name_of(p) for p in own if folder.search(p.read_text(errors="replace"))] == []
 
 
 def test_all_packages_can_be_imported() -> None:

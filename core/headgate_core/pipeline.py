@@ -76,7 +76,7 @@ class Pipeline:
             ctx.cancelled = True
             await asyncio.shield(self._finish(ctx))
             raise
-        except Exception as error:
+        except Exception as error:  # the one border for faults of our own stages
             log.exception("call %s: a stage failed", ctx.call_id)
             ctx.error = Internal("An internal error occurred; the log holds the details.")
             await self._finish(ctx)
@@ -101,7 +101,7 @@ class Pipeline:
         except (asyncio.CancelledError, GeneratorExit):
             ctx.cancelled = not ctx.finished
             raise
-        except Exception as error:
+        except Exception as error:  # the same border, while the reply is drained
             log.exception("call %s: the reply failed", ctx.call_id)
             ctx.error = Internal("An internal error occurred; the log holds the details.")
             raise ctx.error from error

@@ -91,7 +91,7 @@ class OnlineScorer:
             sample = await self._queue.get()
             try:
                 await self._score(sample)
-            except Exception:
+            except Exception:  # scoring may fail, the scorer goes on
                 log.exception("call %s: its scores could not be kept", sample.call_id)
                 self.dropped += 1
             self._pending -= 1

@@ -104,7 +104,7 @@ class Runner:
             self._stopped = "interrupted"
             if (task := asyncio.current_task()) is not None:
                 task.uncancel()
-        except BaseExceptionGroup as group_error:
+        except BaseExceptionGroup as group_error:  # a task group wraps what its worker raised
             raise group_error.exceptions[0] from None
 
     async def _worker(self, todo: Iterator[_Item]) -> None:

@@ -64,7 +64,7 @@ class Scorer:
             async with asyncio.timeout(TIMEOUT_S):
                 scores = await metric.score(sample)
             return [_checked(name, score) for score in scores]
-        except Exception as error:
+        except Exception as error:  # a foreign metric; its failure is a score without a value
             log.exception("call %s: metric %s failed", sample.call_id, name)
             return [Score(name, None, "metric_error", details={"error": type(error).__name__})]
 

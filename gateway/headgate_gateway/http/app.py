@@ -60,7 +60,7 @@ class App:
                 await endpoints(scope, receive, send)
         except HeadgateError as error:
             await respond(send, error.http_status, error_bytes(error), error_headers(error))
-        except Exception:
+        except Exception:  # the last border: never a traceback to the client
             log.exception("%s %s failed", scope["method"], path)
             fault = Internal("An internal error occurred; the log holds the details.")
             await respond(send, 500, error_bytes(fault))

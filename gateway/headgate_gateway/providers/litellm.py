@@ -44,7 +44,7 @@ class Litellm:
         arguments = self._arguments(request, model)
         try:
             answer = await sdk.acompletion(**arguments)
-        except Exception as error:
+        except Exception as error:  # the SDK's own exceptions, mapped at one border
             raise mapped(error) from error
         facts = Facts()
         if request.stream:
@@ -59,7 +59,7 @@ class Litellm:
         wanted = arguments.pop("encoding_format", None)
         try:
             answer = await getattr(sdk, FUNCTIONS[request.endpoint])(**arguments)
-        except Exception as error:
+        except Exception as error:  # the SDK's own exceptions, mapped at one border
             raise mapped(error) from error
         body = encoded(_plain(answer), wanted)
         facts = Facts()
@@ -128,7 +128,7 @@ async def _stream(answer: Any, facts: Facts, strip: bool) -> Events:
             yield Chunk(body)
     except UpstreamError:
         raise
-    except Exception as error:
+    except Exception as error:  # the same, in mid-stream, mapped at one border
         raise mapped(error) from error
     finally:
         close = getattr(answer, "aclose", None)

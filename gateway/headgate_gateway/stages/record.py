@@ -49,7 +49,7 @@ class Record:
         for hook in self.plan.parts.hooks:
             try:
                 hook(ctx)
-            except Exception:
+            except Exception:  # scoring and telemetry may fail, calls may not
                 log.exception("call %s: a record hook failed", ctx.call_id)
 
     def _record(self, ctx: Context) -> CallRecord:
