@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
+from headgate_core.types import Usage
+
 
 class StageRecord(TypedDict):
     """One stage's time: both in milliseconds, ``start`` since the call arrived."""
@@ -21,6 +23,17 @@ class UsageRecord(TypedDict):
     cached_input_tokens: int
     reasoning_tokens: int
     estimated: bool
+
+
+def usage_record(usage: Usage) -> UsageRecord:
+    """``Usage`` as plain JSON values."""
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cached_input_tokens": usage.cached_input_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "estimated": usage.estimated,
+    }
 
 
 class AttemptRecord(TypedDict):

@@ -14,7 +14,7 @@ from headgate_core.records import (
     CallLine,
     CallRecord,
     JournalLine,
-    UsageRecord,
+    usage_record,
 )
 from headgate_core.types import Usage
 
@@ -61,7 +61,7 @@ def _estimated(head: AttemptHead) -> AttemptRecord:
         "outcome": "estimated",
         "status": None,
         "error": "interrupted: the process ended during the attempt",
-        "usage": _usage(Usage(input_tokens=head.get("input_tokens", 0), estimated=True)),
+        "usage": usage_record(Usage(input_tokens=head.get("input_tokens", 0), estimated=True)),
         "cost_pico": reserved,
         "price": f"estimated: {'nothing was' if reserved is None else 'worst case'} reserved",
         "principal": head["principal"],
@@ -99,7 +99,7 @@ def _interrupted(head: CallHead, attempts: list[AttemptRecord]) -> CallRecord:
         "prompt": "",
         "cache": "off",
         "target": "",
-        "usage": _usage(sum(usages, Usage())),
+        "usage": usage_record(sum(usages, Usage())),
         "cost_pico": sum(attempt["cost_pico"] or 0 for attempt in attempts),
         "unpriced": any(attempt["cost_pico"] is None for attempt in attempts),
         "capture": "none",
@@ -110,14 +110,4 @@ def _interrupted(head: CallHead, attempts: list[AttemptRecord]) -> CallRecord:
         "passages": [],
         "citations": [],
         "endpoint": head.get("endpoint", CHAT),
-    }
-
-
-def _usage(usage: Usage) -> UsageRecord:
-    return {
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cached_input_tokens": usage.cached_input_tokens,
-        "reasoning_tokens": usage.reasoning_tokens,
-        "estimated": usage.estimated,
     }

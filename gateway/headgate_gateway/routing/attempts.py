@@ -10,7 +10,7 @@ from typing import Protocol
 from headgate_core.context import Context
 from headgate_core.ids import uuid7
 from headgate_core.ports import ModelRequest, Target
-from headgate_core.records import AttemptHead, AttemptRecord, CallHead, JournalLine
+from headgate_core.records import AttemptHead, AttemptRecord, CallHead, JournalLine, usage_record
 from headgate_core.reply import Facts
 from headgate_core.types import Json, Principal, Purpose, Usage
 from headgate_gateway.chunks import message_text
@@ -122,13 +122,7 @@ class Attempts:
             record["cost_pico"] = 0
             return
         priced = self._prices.price(usage, record["provider"], record["model"])
-        record["usage"] = {
-            "input_tokens": usage.input_tokens,
-            "output_tokens": usage.output_tokens,
-            "cached_input_tokens": usage.cached_input_tokens,
-            "reasoning_tokens": usage.reasoning_tokens,
-            "estimated": usage.estimated,
-        }
+        record["usage"] = usage_record(usage)
         record["cost_pico"] = priced.pico
         record["price"] = priced.text
         record["response_id"] = facts.response_id

@@ -14,10 +14,10 @@ from headgate_core.records import (
     CitationRecord,
     Content,
     PassageRecord,
-    UsageRecord,
     VerdictRecord,
+    usage_record,
 )
-from headgate_core.types import Citation, Passage, Usage, Verdict
+from headgate_core.types import Citation, Passage, Verdict
 from headgate_gateway.chunks import message_text
 from headgate_gateway.forwarded import texts
 from headgate_gateway.plan import RoutePlan
@@ -153,17 +153,6 @@ def target_of(ctx: Context) -> str:
         return ""
     last = ctx.attempts[-1]
     return f"{last['provider']}/{last['model']}"
-
-
-def usage_record(usage: Usage) -> UsageRecord:
-    """``Usage`` as plain JSON values."""
-    return {
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cached_input_tokens": usage.cached_input_tokens,
-        "reasoning_tokens": usage.reasoning_tokens,
-        "estimated": usage.estimated,
-    }
 
 
 def citation_record(citation: Citation) -> CitationRecord:
