@@ -13,8 +13,9 @@ from pathlib import Path
 import docs_runner as docs
 import pytest
 import yaml
-from demo import copy_demo
-from running import Server, run, serving
+from demo import ingested_demo
+from node import PACKAGES, need_node
+from running import Server, serving
 
 from headgate_core.settings import yaml_source
 from headgate_core.settings.environment import require_servers
@@ -24,6 +25,7 @@ from headgate_core.settings.members import known, strip
 from headgate_rag.loaders.markdown import Markdown
 
 RUNNABLE = (*docs.SHELL, "python", "sql")
+SCRIPTS = [b for page in docs.PAGES for b in docs.blocks(page) if b.language in docs.JAVASCRIPT]
 YAML = [b for page in docs.PAGES for b in docs.blocks(page) if b.language == "yaml"]
 WITH_COMMANDS = [
     page
@@ -44,12 +46,10 @@ class Place:
 @pytest.fixture(scope="session")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("docs")
-    config = copy_demo(folder)
+    config = ingested_demo(folder, tmp_path_factory)
     (folder / "guardrails").symlink_to(docs.ROOT / "guardrails")  # it has a tool to measure with
     (folder / ".venv").mkdir()
     (folder / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
-    done = run("ingest", "docs", "--config", str(config))
-    assert done.returncode == 0, done.stdout + done.stderr
     with serving(config) as server:
         yield Place(folder, config, server)
 
@@ -84,6 +84,27 @@ def test_what_a_page_shows_works_as_it_stands_there(page: Path, place: Place) ->
         check=False,
     )
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", SCRIPTS, ids=lambda b: b.where)
+def test_a_program_for_node_works_as_it_stands_there(block: docs.Block, place: Place) -> None:
+    need_node()
+    packages = place.folder / "node_modules"
+    if not packages.exists():
+        packages.symlink_to(PACKAGES)
+    program = place.folder / f"block-{block.page.stem}-{block.line}.mjs"
+    program.write_text(block.text.replace(docs.DEMO_URL, place.server.url))
+    done = subprocess.run(
+        ["node", program.name],
+        cwd=place.folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    assert done.stdout.strip(), "a program of the documentation prints what it found"
 
 
 @pytest.mark.parametrize("block", YAML, ids=lambda b: b.where)

@@ -94,10 +94,10 @@ def test_no_code_asks_for_a_plugin_by_its_name() -> None:
 
 
 def test_stages_stand_in_one_list_and_have_one_file_each() -> None:
-    from headgate_gateway.order import FORWARDED, ORDER
+    from headgate_gateway.order import FORWARDED, NATIVE, ORDER
 
     files = {p.stem for p in (ROOT / "gateway/headgate_gateway/stages").glob("*.py")}
-    stages = (*ORDER, *FORWARDED)
+    stages = (*ORDER, *FORWARDED, *NATIVE)
     assert files - {"__init__"} == {s.__module__.rpartition(".")[2] for s in stages}
 
 
@@ -122,7 +122,9 @@ def test_every_plugin_has_its_line_in_the_documentation() -> None:
 def test_no_file_names_a_folder_of_one_machine() -> None:
     folder = re.compile(r"(?<![\w.])/(?:home|root|Users)/\w")
     texts = [p for p in ROOT.rglob("*") if p.suffix in (".py", ".md", ".yaml", ".toml", ".txt")]
-    own = [p for p in texts if not {".venv", "var"} & set(p.relative_to(ROOT).parts)]
+    own = [
+        p for p in texts if not {".venv", "var", "node_modules"} & set(p.relative_to(ROOT).parts)
+    ]
     assert [name_of(p) for p in own if folder.search(p.read_text(errors="replace"))] == []
 
 

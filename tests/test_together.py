@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from asking import client_of, user
-from demo import copy_demo
+from demo import few_cases, ingested_demo
 from running import run, serving
 
 QUESTION = "How are retries decided?"
@@ -25,10 +25,10 @@ def started(*arguments: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.slow
-def test_ask_ingest_and_eval_work_while_two_workers_serve(tmp_path: Path) -> None:
-    config = copy_demo(tmp_path)
-    first = run("ingest", "docs", "--config", str(config))
-    assert first.returncode == 0, first.stdout + first.stderr
+def test_ask_ingest_and_eval_work_while_two_workers_serve(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    config = ingested_demo(tmp_path, tmp_path_factory)
     with serving(config, ["--workers", "2"]) as server, client_of(server.url) as client:
         (tmp_path / "docs" / "moon.md").write_text(
             "# The moon\n\n## What the moon is made of\n\n"
@@ -37,7 +37,7 @@ def test_ask_ingest_and_eval_work_while_two_workers_serve(tmp_path: Path) -> Non
         beside = [
             started("ingest", "docs", "--config", str(config)),
             started("ask", QUESTION, "--json", "--config", str(config)),
-            started("eval", "run", "demo", "--config", str(config)),
+            started("eval", "run", few_cases(config), "--config", str(config)),
         ]
         for _ in range(6):
             answer = client.chat.completions.create(model="headgate-docs", messages=user(QUESTION))
@@ -55,9 +55,10 @@ def test_ask_ingest_and_eval_work_while_two_workers_serve(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_the_demo_answers_over_the_official_client_streamed_and_not(tmp_path: Path) -> None:
-    config = copy_demo(tmp_path)
-    assert run("ingest", "docs", "--config", str(config)).returncode == 0
+def test_the_demo_answers_over_the_official_client_streamed_and_not(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    config = ingested_demo(tmp_path, tmp_path_factory)
     with serving(config) as server, client_of(server.url) as client:
         messages = user(QUESTION)
         whole = client.chat.completions.create(model="headgate-docs", messages=messages)

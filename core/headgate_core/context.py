@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -58,6 +59,11 @@ class Context:
     stream: bool = False
     parsed: bool = False
     """The endpoint needs ``Chunk`` events even where the route would forward bytes."""
+    as_chat: Callable[[], Json] | None = None
+    """Where ``request`` is in another wire than chat's: the chat body that asks for the same.
+
+    Raises ``InvalidRequest`` naming the member that chat cannot say.
+    """
     idempotency_key: str = ""
     """The header ``Idempotency-Key`` as sent; empty when none was."""
 
@@ -102,6 +108,8 @@ class Context:
     unpriced: bool = False
     refused: bool = False
     cancelled: bool = False
+    cut: HeadgateError | None = None
+    """Why the server itself cancels the call; None = whoever cancels it is the caller."""
     error: HeadgateError | None = None
     record: CallRecord | None = None
 
@@ -110,6 +118,9 @@ class Context:
     first_content_ns: int = 0
     """When the first content byte went to the caller; 0 = not yet."""
     finished: bool = False
+    """The last stages have begun: nothing that happens now changes what they record."""
+    finishing: asyncio.Task[HeadgateError | None] | None = None
+    """The last stages at work, or done; None = the call goes on."""
     closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """What must be closed when the call ends, however it ends; each is idempotent."""
     notes: dict[str, Any] = field(default_factory=dict)

@@ -10,6 +10,9 @@ Kind: TypeAlias = Literal["chat", "embeddings", "rerank", "moderation"]
 CHAT = "chat/completions"
 """The endpoint that everything with messages ends at."""
 
+WIRES = ("responses", "completions")
+"""Endpoints that chat answers by translation, or a target whose provider speaks them itself."""
+
 ENDPOINT_OF: dict[Kind, str] = {
     "chat": CHAT,
     "embeddings": "embeddings",

@@ -12,8 +12,11 @@ from headgate_core.reply import Reply
 class Forwarder(Protocol):
     """What a provider may have beside ``chat``: the endpoints that are JSON in, JSON out.
 
-    A class variable ``serves`` names the kinds it can (``("chat", "embeddings")``); without one,
-    ``chat`` stands for chat and ``forward`` for all others.
+    An attribute ``native`` names the endpoints among ``headgate_core.endpoints.WIRES`` that its
+    upstream speaks itself: they come to ``forward`` too, streamed where ``request.stream``, and
+    their replies say so in ``wire``. A class variable ``serves`` names the kinds it can
+    (``("chat", "embeddings")``); without one, ``chat`` stands for chat and ``forward`` for all
+    others. A method ``cache_control(model)`` says which models take Anthropic's marks in chat.
     """
 
     async def forward(self, request: ModelRequest, model: str) -> Reply:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol, TypeAlias
 
 from headgate_core.context import Context
@@ -67,20 +68,11 @@ class Pipeline:
         Raises the ``HeadgateError`` that ended the call, after the last stages have run.
         """
         try:
-            await self._rounds(ctx, 0)
-        except HeadgateError as error:
-            ctx.error = error
+            with border(ctx):
+                await self._rounds(ctx, 0)
+        except BaseException:
             await self._finish(ctx)
             raise
-        except asyncio.CancelledError:
-            ctx.cancelled = True
-            await asyncio.shield(self._finish(ctx))
-            raise
-        except Exception as error:  # the one border for faults of our own stages
-            log.exception("call %s: a stage failed", ctx.call_id)
-            ctx.error = Internal("An internal error occurred; the log holds the details.")
-            await self._finish(ctx)
-            raise ctx.error from error
 
     async def events(self, ctx: Context) -> AsyncIterator[Event]:
         """Drain the reply. The last stages run before ``Done`` is passed on, or on any other end.
@@ -88,25 +80,16 @@ class Pipeline:
         Raises ``HeadgateError`` when the reply fails half-way.
         """
         try:
-            async with closing(self._drained(ctx)) as drained:
-                async for event in drained:
-                    if isinstance(event, Done):
-                        await self._finish_or_fail(ctx)
-                    elif not ctx.first_content_ns:
-                        self._stamp(ctx, event)
-                    yield event
-        except HeadgateError as error:
-            ctx.error = error
-            raise
-        except (asyncio.CancelledError, GeneratorExit):
-            ctx.cancelled = not ctx.finished
-            raise
-        except Exception as error:  # the same border, while the reply is drained
-            log.exception("call %s: the reply failed", ctx.call_id)
-            ctx.error = Internal("An internal error occurred; the log holds the details.")
-            raise ctx.error from error
+            with border(ctx):
+                async with closing(self._drained(ctx)) as drained:
+                    async for event in drained:
+                        if isinstance(event, Done):
+                            await self._finish_or_fail(ctx)
+                        elif not ctx.first_content_ns:
+                            self._stamp(ctx, event)
+                        yield event
         finally:
-            await asyncio.shield(self._finish(ctx))
+            await self._finish(ctx)
 
     def _stamp(self, ctx: Context, event: Event) -> None:
         if ctx.reply is not None and self._carries(event, ctx.reply.facts):
@@ -171,18 +154,62 @@ class Pipeline:
             raise failure
 
     async def _finish(self, ctx: Context) -> HeadgateError | None:
-        failure: HeadgateError | None = None
-        if ctx.finished:
-            return failure
+        """Run the last stages once and to their end, whoever stops waiting for them.
+
+        Returns why the call could not be recorded, to everybody who asks.
+        """
+        if ctx.finishing is None:
+            ctx.finishing = asyncio.create_task(self._finished(ctx), name="last stages")
+        try:
+            return await asyncio.shield(ctx.finishing)
+        except asyncio.CancelledError:
+            await asyncio.wait({ctx.finishing})
+            if ctx.cut is None:
+                raise
+        return ctx.finishing.result()  # nothing is left to cut off: the call has ended as it has
+
+    async def _finished(self, ctx: Context) -> HeadgateError | None:
         for close in reversed(ctx.closers):
-            await close()
+            await _safely(ctx, "closing", close())
         ctx.finished = True
-        for stage in self._last:
-            try:
-                await self._timed(stage, ctx)
-            except Exception as error:  # the other last stages must run all the same
-                log.exception("call %s: last stage %s failed", ctx.call_id, stage.name)
-                failure = Internal("The call could not be recorded; the log holds the details.")
-                if isinstance(error, HeadgateError):
-                    failure = error
-        return failure
+        failures = [
+            await _safely(ctx, f"last stage {stage.name}", self._timed(stage, ctx))
+            for stage in self._last
+        ]
+        return next((f for f in reversed(failures) if f is not None), None)
+
+
+async def _safely(ctx: Context, name: str, work: Awaitable[None]) -> HeadgateError | None:
+    """Why the work failed; logged here."""
+    try:
+        await work
+    except Exception as error:  # the other last stages must run all the same
+        log.exception("call %s: %s failed", ctx.call_id, name)
+        if isinstance(error, HeadgateError):
+            return error
+        return Internal("The call could not be recorded; the log holds the details.")
+    return None
+
+
+@contextmanager
+def border(ctx: Context) -> Iterator[None]:
+    """Note in ``ctx`` how the call went wrong; out of here come our own errors and hang-ups."""
+    try:
+        yield
+    except HeadgateError as error:
+        ctx.error = error
+        raise
+    except (asyncio.CancelledError, GeneratorExit) as left:
+        raise _cancelled(ctx, left) from None
+    except Exception as error:  # the one border for faults of our own stages
+        log.exception("call %s failed", ctx.call_id)
+        ctx.error = Internal("An internal error occurred; the log holds the details.")
+        raise ctx.error from error
+
+
+def _cancelled(ctx: Context, left: BaseException) -> BaseException:
+    """What to raise: the reason of the server where it cut the call off, else ``left`` itself."""
+    if not ctx.finished:
+        ctx.error = ctx.error or ctx.cut
+        ctx.cancelled = ctx.error is None
+    return ctx.cut if ctx.cut is not None and isinstance(left, asyncio.CancelledError) else left

@@ -7,13 +7,13 @@ it once after construction; if it has ``async close()``, the builder calls that 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from headgate_core.endpoints import CHAT
 from headgate_core.records import JournalLine
-from headgate_core.reply import Event, Reply
+from headgate_core.reply import Event, Reply, Sending
 from headgate_core.types import (
     At,
     Json,
@@ -48,6 +48,11 @@ class ModelRequest:
     """The call this belongs to; in-process models take their passages from it."""
     endpoint: str = CHAT
     """The upstream's endpoint below ``/v1``: others than chat go to ``Forwarder.forward``."""
+    as_chat: Callable[[], Json] | None = None
+    """The same as a chat body, for targets that do not speak ``endpoint``; may raise
+    ``InvalidRequest``. None where there is no such body."""
+    sending: Sending = field(default_factory=Sending)
+    """This attempt's own; a provider that knows when its connection stands says so here."""
 
 
 @dataclass(frozen=True, slots=True)

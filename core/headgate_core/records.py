@@ -185,6 +185,23 @@ class ScoreRecord(TypedDict):
     details: dict[str, Any]
 
 
+class FeedbackRecord(TypedDict):
+    """What a person or an application thinks of a call; one for each call, key and name."""
+
+    id: str
+    call_id: str
+    key_id: str
+    name: str
+    value: bool | float | str
+    data_type: Literal["boolean", "numeric", "categorical"]
+    comment: str | None
+    comment_status: Literal["none", "kept", "masked", "not_captured"]
+    """What the route's ``capture`` made of the comment."""
+    source: Literal["person", "application"]
+    created_unix_ns: int
+    updated_unix_ns: int
+
+
 class AttemptHead(TypedDict):
     """What is known of an attempt before it is sent; fields as in ``AttemptRecord``."""
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from headgate_core.endpoints import CHAT
 from headgate_core.types import Json, Usage
 
 
@@ -48,6 +49,14 @@ class Facts:
 
 
 @dataclass(slots=True)
+class Sending:
+    """How far an attempt's request got, kept by its provider for whoever pays for the attempt."""
+
+    begun: bool | None = None
+    """False until a connection stands, True from the request's first byte on; None = unknown."""
+
+
+@dataclass(slots=True)
 class Reply:
     """One reply: ``stream`` says whether the caller gets SSE; ``events`` is drained exactly once.
 
@@ -60,6 +69,8 @@ class Reply:
     facts: Facts = field(default_factory=Facts)
     headers: dict[str, str] = field(default_factory=dict)
     """Extra response headers for the caller (known before the first byte)."""
+    wire: str = CHAT
+    """The endpoint in whose form the events are; another one than chat's comes as ``Raw``."""
 
 
 async def close_events(events: Events) -> None:

@@ -4,77 +4,82 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
-from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
-from headgate_core import plugins
 from headgate_core.context import Context, Peer
 from headgate_core.endpoints import CHAT, kind_of
-from headgate_core.errors import HeadgateError, InvalidRequest
-from headgate_core.ports import Provider, Service, Target, Tools
-from headgate_core.records import JournalLine, ScoreRecord
+from headgate_core.errors import HeadgateError, ShuttingDown
+from headgate_core.ports import Tools
 from headgate_core.reply import Chunk, Raw
 from headgate_core.settings.gateway import GatewaySettings
 from headgate_core.store import Store
-from headgate_core.telemetry.hook import TelemetryHook
-from headgate_core.types import Json, Principal, Score, Source, Usage
+from headgate_core.types import Json, Principal, Source
 from headgate_gateway.chunks import observed_text
 from headgate_gateway.idempotency.claims import Claims
+from headgate_gateway.in_flight import InFlight
 from headgate_gateway.keys import KeyRing
-from headgate_gateway.lazy import LazyEmbedder, bound, closed, plugin
+from headgate_gateway.lazy import closed
 from headgate_gateway.ledger.journal import Journal
-from headgate_gateway.ledger.prices import Prices
+from headgate_gateway.ledger.presence import StorePresence
 from headgate_gateway.ledger.recover import recover
 from headgate_gateway.ledger.writer import Writer
-from headgate_gateway.limits.window import SlidingWindow
+from headgate_gateway.limits.place import limiter_of
 from headgate_gateway.model_facts import ModelFacts
 from headgate_gateway.nowhere import elsewhere
-from headgate_gateway.operations.live import LiveFile, target_rows
-from headgate_gateway.operations.watch import TargetWatch
-from headgate_gateway.plan import Limiter, Parts, RoutePlan
-from headgate_gateway.request import validated
-from headgate_gateway.routes import EVAL_REPLACES, Compiler
-from headgate_gateway.routing.attempts import Attempts
-from headgate_gateway.routing.pools import Pool
+from headgate_gateway.operations.live import LiveFile, target_rows, workers
+from headgate_gateway.plan import Parts, RoutePlan
+from headgate_gateway.reload.fixed import refuse_fixed
+from headgate_gateway.reload.generation import Generation, Shared
+from headgate_gateway.reload.reloader import Refused
+from headgate_gateway.reload.retiring import Retiring
+from headgate_gateway.request import only_moderation, validated
 from headgate_gateway.routing.router import Router
-
-log = logging.getLogger("headgate.gateway")
 
 
 class Gateway:
-    """An open gateway. Make it with ``await Gateway.open(settings)``; close it when done."""
+    """An open gateway. Make it with ``await Gateway.open(settings)``; close it when done.
+
+    What a process has once is made here; what follows from the configuration is a ``Generation``,
+    and there is more than one of them while calls of an earlier configuration are going on.
+    """
 
     def __init__(self, settings: GatewaySettings, store: Store, source: Source) -> None:
-        self.settings = settings
         self.store = store
         self.source: Source = source
         self.data_dir: Path = settings.data_dir
+        self._limiter = limiter_of(settings, self.data_dir)
         self._journal = Journal(self.data_dir)
         self._writer = Writer(self._journal, lambda: store)
-        self._providers = _providers(settings)
-        self._embedder = LazyEmbedder()
-        self._router = self._routed()
-        self._limiter = _limiter(settings, self.data_dir)
-        self.parts = Parts(settings, KeyRing(store), self._limiter, self._router, self._append)
-        self.claims = self.parts.claims = Claims(store)
-        self.tools = Tools(
-            settings,
-            self.data_dir,
+        self.presence = StorePresence(store, self._writer)
+        self.claims = Claims(store)
+        spool = settings.store.when_away == "spool"
+        shared = Shared(
             store,
-            self._router,
-            self._embedder,
-            plugin,
-            self._append,
-            self._score,
+            source,
+            self.data_dir,
+            KeyRing(store, spool=spool, away=lambda: self.presence.away),
+            self._limiter,
+            self.claims,
+            self._journal.append,
+            lambda: self.presence.away,
         )
-        self._embedder.tools = self.tools
-        self.services: dict[str, Service] = {}
-        self._telemetry: TelemetryHook | None = None
-        self._compiler: Compiler | None = None
-        self._nowhere: RoutePlan | None = None
+        self._shared = shared
+        try:
+            self._now = Generation(settings, shared)
+        except BaseException:
+            self._journal.close(stored=True)
+            raise
+        self._living = [self._now]
+        self._retiring = Retiring(self._living)
+        self._changing = asyncio.Lock()
+        self._live: LiveFile | None = None
+        self.refused: Refused | None = None
+        """The configuration on disk, when it is not the one that serves."""
+        self.draining = False
+        """Set when the process is told to end: new calls are refused."""
 
     @classmethod
     async def open(cls, settings: GatewaySettings, source: Source = "serve") -> Gateway:
@@ -94,41 +99,82 @@ class Gateway:
 
     async def _start(self) -> None:
         self._writer.start()
+        self.presence.start()
         try:
-            for provider in self._providers.values():
-                bound(provider, self.tools)
-            await asyncio.to_thread(self._compile)
-            await self._start_services()
+            await asyncio.to_thread(self._now.compile)
+            await self._now.prepare()
+            await self._now.begin()
         except BaseException:
             await self.close()
             raise
 
-    def _compile(self) -> None:
-        replaced = EVAL_REPLACES if self.source == "eval" else frozenset()
-        self._compiler = Compiler(self.parts, self.tools, self.store, replaced)
-        self.parts.models = self._compiler.compile()
-        self._nowhere = self._compiler.nowhere()
+    async def reload(self, settings: GatewaySettings) -> None:
+        """Serve new calls by ``settings``; those that are going on end as they began.
 
-    async def _start_services(self) -> None:
-        self.services["targets"] = TargetWatch(self._router.pools, self.store, self.claims)
-        if self.settings.telemetry.otlp:
-            self._telemetry = TelemetryHook(self.settings.telemetry)
-            self.services["telemetry"] = self._telemetry
-        for name, made in plugins.services().items():
-            self.services[name] = bound(made(), self.tools)
-        for service in self.services.values():
-            await service.start()
-            self.parts.hooks.append(service.on_record)
+        Raises ``HeadgateError`` when that cannot be; nothing has changed then.
+        """
+        async with self._changing:
+            refuse_fixed(self.settings, settings)
+            before = self._now
+            fresh = await asyncio.to_thread(Generation, settings, self._shared, before)
+            try:
+                await asyncio.to_thread(fresh.compile)
+                await fresh.prepare()
+                await fresh.warm()
+            except BaseException:
+                await fresh.close(self._living)
+                raise
+            await before.watch.stop()
+            fresh.follow()
+            self._now = fresh
+            self._living.append(fresh)
+            self._retiring.begin(before)
+            await fresh.begin()
+
+    @property
+    def settings(self) -> GatewaySettings:
+        """The configuration that serves now."""
+        return self._now.settings
+
+    @property
+    def parts(self) -> Parts:
+        """What the routes of the present configuration share."""
+        return self._now.parts
+
+    @property
+    def tools(self) -> Tools:
+        """What plugins of the present configuration are given."""
+        return self._now.tools
+
+    @property
+    def facts(self) -> ModelFacts:
+        """What callers are told of the present models."""
+        return self._now.facts
+
+    @property
+    def loaded_unix_ns(self) -> int:
+        """When the present configuration was read."""
+        return self._now.loaded_unix_ns
+
+    @property
+    def _router(self) -> Router:
+        return self._now.router
 
     def prepare(self, body: Json, endpoint: str = CHAT) -> tuple[Context, RoutePlan]:
-        """A context for a body, and the route that it names. Raises ``InvalidRequest``."""
+        """A context for a body, and the route that it names.
+
+        Raises ``InvalidRequest``, and ``ShuttingDown`` when no new calls are taken.
+        """
+        if self.draining:
+            raise ShuttingDown("This process is shutting down; try again.")
         kind = kind_of(endpoint)
         if kind == "moderation" and body.get("model") is None:
-            body = {**body, "model": self._only_moderation()}
-        validated(body, kind)
+            body = {**body, "model": only_moderation(self.settings)}
+        native = self.native(body, endpoint)
+        validated(body, kind, native)
         own = body.get("headgate") or {}
         model: str = body["model"]
-        plan = self._plan(model, endpoint)
+        plan = native or self._plan(model, endpoint)
         ctx = Context(
             endpoint=endpoint,
             route=plan.name,
@@ -143,22 +189,16 @@ class Gateway:
             ctx.notes["total_s"] = plan.settings.timeouts.total_s
         return ctx, plan
 
-    def _plan(self, model: str, endpoint: str) -> RoutePlan:
-        plan = self.parts.models.get(model) or self._nowhere
-        assert plan is not None, "the gateway is open"
-        misplaced = plan is not self._nowhere and plan.serves != kind_of(endpoint)
-        return elsewhere(plan) if misplaced else plan
+    def native(self, body: Json, endpoint: str) -> RoutePlan | None:
+        """The plan by which this body goes upstream in its own wire; None = it becomes chat."""
+        plan = self.parts.models.get(str(body.get("model")))
+        return plan.natives.get(endpoint) if plan is not None else None
 
-    def _only_moderation(self) -> str:
-        """What a moderation call without a model means, as OpenAI allows it."""
-        pools = [pool.name for pool in self.settings.pools if pool.serves == "moderation"]
-        if len(pools) == 1:
-            return pools[0]
-        raise InvalidRequest(
-            f"`model` must name one of the pools that serve moderation: "
-            f"{', '.join(pools) or 'there is none'}.",
-            param="model",
-        )
+    def _plan(self, model: str, endpoint: str) -> RoutePlan:
+        nowhere = self._now.nowhere
+        plan = self.parts.models.get(model) or nowhere
+        misplaced = plan is not nowhere and plan.serves != kind_of(endpoint)
+        return elsewhere(plan) if misplaced else plan
 
     def context(
         self, model: str, body: Json, principal: Principal | None = None, source: Source = "serve"
@@ -188,12 +228,8 @@ class Gateway:
             ctx.answer = "".join(pieces)
 
     async def warm(self) -> None:
-        """Load what the first call would wait for. A fault here shows again in that call."""
-        try:
-            if self._compiler is not None:
-                await self._compiler.warm()
-        except HeadgateError as error:
-            log.warning("not ready to retrieve yet: %s", error)
+        """Load what the first call would wait for."""
+        await self._now.warm()
 
     def targets(self) -> list[Json]:
         """Every target of every pool as this process sees it."""
@@ -201,19 +237,30 @@ class Gateway:
 
     async def publish(self) -> None:
         """From now on tell `headgate targets` and `headgate status` about this process."""
-        live = self.services["live"] = LiveFile(self.data_dir, self._snapshot)
-        await live.start()
+        self._live = LiveFile(self.data_dir, self._snapshot)
+        await self._live.start()
 
     def _snapshot(self) -> Json:
         return {
             "pid": os.getpid(),
             "version": version("headgate"),
             "config": self.settings.hash,
+            "loaded_unix_ns": self.loaded_unix_ns,
+            "refused": None if self.refused is None else asdict(self.refused),
             "journal_bytes": self._writer.waiting_bytes,
             "journal_failure": self._writer.failure,
-            "scores_dropped": getattr(self.services.get("scorer"), "dropped", 0),
+            "scores_dropped": self._retiring.scores_dropped
+            + sum(generation.scores_dropped for generation in self._living),
             "targets": self.targets(),
         }
+
+    def speaks(self) -> bool:
+        """Whether this worker logs what concerns all workers of the machine: one of them does."""
+        return os.getpid() <= min((w["pid"] for w in workers(self.data_dir)), default=0)
+
+    def in_flight(self) -> list[InFlight]:
+        """The calls that are going on, by the configuration that serves them."""
+        return [generation.parts.calls for generation in self._living]
 
     async def flush(self) -> None:
         """Return once everything recorded so far is in the store. Raises ``StoreError``."""
@@ -221,61 +268,19 @@ class Gateway:
 
     async def finish_services(self) -> None:
         """Let the services finish what is in hand (scores of the calls so far)."""
-        for service in reversed(self.services.values()):
-            await service.stop()  # scores first: telemetry sends what scoring still makes
+        for generation in self._living:
+            await generation.finish_services()
 
     async def close(self) -> None:
         """Stop the services, move the journal to the store, close all connections."""
-        await self.finish_services()
-        for provider in self._providers.values():
-            await closed(provider)
-        if self._compiler is not None:
-            await self._compiler.close()
-        await self._embedder.close()
+        if self._live is not None:
+            await self._live.stop()
+        for calls in self.in_flight():
+            calls.abandon()
+        await self._retiring.end()
+        for generation in self._living:
+            await generation.close(())
         await closed(self._limiter)
+        await self.presence.stop()
         await self._writer.close()
         await asyncio.to_thread(self.store.close)
-
-    def _append(self, line: JournalLine) -> None:
-        self._journal.append(line)
-
-    async def _score(self, call_id: str, scores: Sequence[Score]) -> None:
-        records: list[ScoreRecord] = [
-            {
-                "metric": s.metric,
-                "value": s.value,
-                "unscored": s.unscored,
-                "version": s.version,
-                "details": dict(s.details),
-            }
-            for s in scores
-        ]
-        self._append({"t": "scores", "call_id": call_id, "scores": records})
-        if self._telemetry is not None:
-            self._telemetry.on_scores(call_id, records)
-
-    def _routed(self) -> Router:
-        settings = self.settings
-        free = {n for n, p in self._providers.items() if getattr(type(p), "free", False)}
-        uses = {p.name: p.use for p in settings.providers}
-        models = {(t.provider, t.model) for pool in settings.pools for t in pool.targets}
-        prices = Prices(settings.prices, models, uses=uses, free=free)
-        self.facts = ModelFacts(settings.pools, prices)
-
-        def typical(target: Target) -> int | None:
-            return prices.price(Usage(1000, 500), target.provider, target.model).pico
-
-        pools = {p.name: Pool.build(p, self._providers, typical) for p in settings.pools}
-        return Router(pools, Attempts(self._append, prices), settings.hash)
-
-
-def _providers(settings: GatewaySettings) -> dict[str, Provider]:
-    return {p.name: plugins.build("providers", p.use, p.options) for p in settings.providers}
-
-
-def _limiter(settings: GatewaySettings, data_dir: Path) -> Limiter:
-    if settings.server.workers == 1:
-        return SlidingWindow()
-    from headgate_gateway.limits.state import SharedWindow
-
-    return SharedWindow(data_dir)

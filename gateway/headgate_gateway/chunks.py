@@ -10,6 +10,8 @@ import orjson
 from headgate_core.errors import UpstreamMalformed
 from headgate_core.reply import Chunk, Done, Event, Facts, Raw, Reply
 from headgate_core.types import Json, Usage
+from headgate_gateway.completion_shape import require_shape
+from headgate_gateway.flat_texts import pieces
 from headgate_gateway.texts import number, part, slots
 
 
@@ -75,9 +77,12 @@ def observe(facts: Facts, body: Json) -> None:
         _observe(facts, body)
     except (AttributeError, TypeError, ValueError, KeyError) as error:
         raise UpstreamMalformed(f"The reply is no chat completion: {error}.") from error
+    except RecursionError as error:
+        raise UpstreamMalformed("The reply is nested too deeply.") from error
 
 
 def _observe(facts: Facts, body: Json) -> None:
+    require_shape(body)
     if body.get("usage"):
         facts.usage = usage_of(body["usage"])
     facts.model = facts.model or body.get("model") or ""
@@ -85,6 +90,11 @@ def _observe(facts: Facts, body: Json) -> None:
     for choice in body.get("choices") or ():
         if choice.get("finish_reason"):
             facts.finish_reasons.append(choice["finish_reason"])
+        if isinstance(choice.get("text"), str):
+            facts.output_characters += len(choice["text"])
+        content = part(choice).get("content") if "delta" in choice else None
+        if isinstance(content, list):
+            facts.output_characters += sum(len(text) for _, text in pieces(content))
     facts.content = facts.content or has_content(body)
     facts.output_characters += sum(len(s.text) for s in slots(body))
 
@@ -117,13 +127,14 @@ def message_text(message: Json) -> str:
 
 def whole(call_id: str, model: str, text: str, finish_reason: str) -> Json:
     """A ``chat.completion`` body of our own with one choice."""
-    message = {"role": "assistant", "content": text}
+    message = {"role": "assistant", "content": text, "refusal": None}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason}
     return {
         "id": f"chatcmpl-{call_id}",
         "object": "chat.completion",
         "created": int(time.time()),
         "model": model,
-        "choices": [{"index": 0, "message": message, "finish_reason": finish_reason}],
+        "choices": [choice],
         "usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
     }
 
@@ -144,7 +155,7 @@ def as_chunks(body: Json, include_usage: bool) -> Iterator[Json]:
     """A whole body as the chunks of a stream: role, text and tool calls, finish, usage."""
     for choice in body.get("choices") or ():
         index = number(choice)
-        message = dict(choice.get("message") or {})
+        message = {k: v for k, v in (choice.get("message") or {}).items() if v is not None}
         yield chunk_like(body, index, {"role": message.pop("role", "assistant"), "content": ""})
         for position, call in enumerate(message.get("tool_calls") or ()):
             call.setdefault("index", position)
@@ -152,6 +163,22 @@ def as_chunks(body: Json, include_usage: bool) -> Iterator[Json]:
         yield chunk_like(body, index, {}, choice.get("finish_reason") or "stop")
     if include_usage and body.get("usage"):
         yield {**chunk_like(body, 0, {}), "choices": [], "usage": body["usage"]}
+
+
+def usage_chunk(like: Json, usage: Usage) -> Json:
+    """The chunk with the usage, for a stream whose upstream said none."""
+    told = {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+    }
+    return {**chunk_like(like, 0, {}), "choices": [], "usage": told}
+
+
+def wants_choices(request: Json) -> int:
+    """How many answers the caller asked for."""
+    count = request.get("n")
+    return count if isinstance(count, int) else 1
 
 
 def wants_usage(request: Json) -> bool:

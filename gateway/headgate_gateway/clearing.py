@@ -8,60 +8,73 @@ from typing import TypeAlias
 from headgate_core.ports import Guarded, Guards
 from headgate_core.types import At, Json, Verdict
 from headgate_gateway.chunks import chunk_like
-from headgate_gateway.texts import Channel, Slot, every_slot, number, part, slots, uncheckable
+from headgate_gateway.later_calls import LaterCalls
+from headgate_gateway.sieve import Sieve
+from headgate_gateway.texts import Channel, Slot, every_slot, number, part, slots
 
 TextKey: TypeAlias = tuple[int, Channel, str]
 """Choice, channel and member."""
 
 
 class Clearing:
-    """Lets out only what has been checked. A text's state lasts until its choice is finished.
+    """Lets out only what has been checked; ``dropped`` names what was taken out (see ``Sieve``).
 
-    What cannot be checked is taken out and named in ``dropped``: ``logprobs`` spell the text out
-    token by token, and unknown members of a streamed delta cannot be put together again.
+    A stream's choices finish when the stream does: text that came after a ``finish_reason`` would
+    otherwise be checked apart from the text that the client joins it to.
     """
 
-    def __init__(self, guards: Guards, verdicts: list[Verdict], dropped: list[str]) -> None:
+    def __init__(self, guards: Guards, sieve: Sieve, verdicts: list[Verdict], *, stream: bool):
         self._guards = guards
+        self._sieve = sieve
         self._verdicts = verdicts
-        self._dropped = dropped
+        self._stream = stream
         self._open: dict[TextKey, Guarded] = {}
+        self._later = LaterCalls()
+        self._finished: dict[int, Json] = {}
+        """For each choice that has finished, the chunk that says so."""
+        self._after: list[Json] = []
+        """Chunks without choices that came after a finish: usage."""
+        self._last: Json = {}
 
-    async def clear(self, body: Json) -> AsyncIterator[Json]:
-        """What may go out now that ``body`` has come, rests of finished texts first.
-
-        Raises ``Stopped`` when a check blocks.
-        """
-        self._take_out(body)
-        emptied = await self._feed(body)
-        for choice in body.get("choices") or ():
-            if "message" in choice:
+    async def clear(self, body: Json) -> Json | None:
+        """What may go out now that ``body`` has come. Raises ``Stopped`` when a check blocks."""
+        await self._sieve.sift(body, stream=self._stream)
+        if not self._stream:
+            await self._feed(body)
+            for choice in body.get("choices") or ():
                 await self._complete(choice)
-            elif choice.get("finish_reason"):
-                for rest in await self._rests(body, number(choice)):
-                    yield rest
-        if not emptied or _worth_sending(body):
+            return body
+        self._last = body
+        emptied = self._guards.guards("tool_calls") and self._later.set_aside(body)
+        emptied = self._finish(body) or emptied
+        emptied = await self._feed(body) or emptied
+        if self._finished and not body.get("choices"):
+            self._after.append(body)
+            return None
+        return body if not emptied or _worth_sending(body) else None
+
+    async def rest(self) -> AsyncIterator[Json]:
+        """The stream is over: the rests of its texts, then the ends of its choices."""
+        waiting = [*(key[0] for key in self._open), *self._later.choices, *self._finished]
+        for index in dict.fromkeys(waiting):
+            for rest in await self._rests(self._last, index):
+                yield rest
+            if index in self._finished:
+                yield self._finished.pop(index)
+        for body in self._after:
             yield body
 
-    async def rest(self, body: Json) -> AsyncIterator[Json]:
-        """Texts whose choice never finished: checked and let out at the reply's end."""
-        for index in dict.fromkeys(key[0] for key in list(self._open)):
-            for rest in await self._rests(body, index):
-                yield rest
-
-    def _take_out(self, body: Json) -> None:
+    def _finish(self, body: Json) -> bool:
+        """Keep the choices' ends for the end; returns whether there was any."""
+        found = False
         for choice in body.get("choices") or ():
-            if choice.get("logprobs"):
-                choice["logprobs"] = None
-                self._drop("logprobs")
-            if "message" not in choice:
-                for name in uncheckable(choice):
-                    del part(choice)[name]
-                    self._drop(f"delta.{name}")
-
-    def _drop(self, name: str) -> None:
-        if name not in self._dropped:
-            self._dropped.append(name)
+            if choice.get("finish_reason"):
+                end = chunk_like(body, number(choice), {})
+                end["choices"] = [{**choice, "index": number(choice), "delta": {}}]
+                self._finished[number(choice)] = end
+                choice["finish_reason"] = None
+                found = True
+        return found
 
     async def _feed(self, body: Json) -> bool:
         """Put every text into its buffer; returns whether any was held back whole."""
@@ -90,26 +103,22 @@ class Clearing:
                 slot.text += rest
 
     async def _rests(self, body: Json, index: int) -> list[Json]:
-        """Chunks with the rests of a choice; text that ``body`` still carries goes before them."""
-        chunks = []
+        """Chunks with the rests of a choice."""
+        chunks: list[Json] = []
         for key in [k for k in self._open if k[0] == index]:
             rest = await self._open.pop(key).flush()
             if rest:
-                text = _taken_from(body, key) + rest
-                chunks.append(chunk_like(body, index, _delta(key, text)))
+                chunks.append(chunk_like(body, index, _delta(key, rest)))
+        for call in self._later.taken(index):
+            chunk = chunk_like(body, index, {"tool_calls": [call]})
+            await self._feed(chunk)
+            await self._complete(chunk["choices"][0])
+            chunks.append(chunk)
         return chunks
 
 
 def _place(slot: Slot) -> At:
     return "tool_calls" if slot.channel == "tool" else "output"
-
-
-def _taken_from(body: Json, key: TextKey) -> str:
-    for slot in slots(body):
-        if (slot.choice, slot.channel, slot.key) == key:
-            text, slot.text = slot.text, ""
-            return text
-    return ""
 
 
 def _worth_sending(body: Json) -> bool:

@@ -17,6 +17,7 @@ from headgate_gateway.idempotency.claims import Claims
 from headgate_gateway.keys import KeyRing
 from headgate_gateway.lazy import LazyEmbedder, plugin
 from headgate_gateway.limits.window import SlidingWindow
+from headgate_gateway.native import marks, speaks
 from headgate_gateway.plan import Parts, RoutePlan
 from headgate_gateway.routes import Compiler
 from headgate_gateway.routing.pools import chain
@@ -40,6 +41,8 @@ def _compiled(settings: GatewaySettings, store: Store) -> dict[str, RoutePlan]:
     embedder = LazyEmbedder()
     parts = Parts(settings, KeyRing(store), SlidingWindow(), caller, _nowhere)
     parts.claims = Claims(store)
+    made = {p.name: plugins.build("providers", p.use, p.options) for p in settings.providers}
+    parts.speaks, parts.marks = speaks(made), marks(made)
     tools = Tools(
         settings,
         settings.data_dir,
@@ -74,6 +77,8 @@ def show_lines(
         yield f"  {stage.name:<16}{_first_line(type(stage))}"
     manner = "parsed: a stage needs its text" if plan.text else "bytes forwarded untouched"
     yield f"reply   {manner}"
+    if plan.natives:
+        yield f"native  {', '.join(plan.natives)} untranslated at targets that speak them"
     held = plan.guards.holds_back("output") if plan.guards and plan.guards.guards("output") else 0
     yield f"held    a stream is held back by at most {held} characters"
     if plan.prompt is not None:

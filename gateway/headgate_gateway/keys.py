@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import math
 import secrets as random
 import time
 from collections import OrderedDict
@@ -147,11 +148,24 @@ def server_secret(store: Store) -> bytes:
     return bytes(found)
 
 
+class _Known(NamedTuple):
+    """A key that was valid; both times are of the ring's clock, in seconds."""
+
+    fresh_until: float
+    valid_until: float
+    principal: Principal
+
+    def passes(self, now: float, *, stale: bool) -> bool:
+        return now < self.valid_until and (stale or now < self.fresh_until)
+
+
 @dataclass(slots=True)
 class KeyRing:
     """Keys on the hot path: valid ones are remembered for ``REMEMBERED_S``, others never.
 
-    At most ``lookups`` threads ask the store at once, so that guesses cannot take all of them.
+    With ``spool``, a remembered key passes until it expires while the store is ``away``: nobody
+    can be asked whether it was revoked. At most ``lookups`` threads ask the store at once, so
+    that guesses cannot take all of them.
     """
 
     store: Store
@@ -159,7 +173,9 @@ class KeyRing:
     lookups: int = 4
     clock: Callable[[], float] = time.monotonic
     _secret: bytes = b""
-    _known: OrderedDict[str, tuple[float, Principal]] = field(default_factory=OrderedDict)
+    spool: bool = False
+    away: Callable[[], str] = lambda: ""
+    _known: OrderedDict[str, _Known] = field(default_factory=OrderedDict)
     _asked: dict[str, asyncio.Task[Principal | None]] = field(default_factory=dict)
     _room: asyncio.Semaphore | None = None
 
@@ -171,14 +187,19 @@ class KeyRing:
             self._secret = await asyncio.to_thread(server_secret, self.store)
         digest = _hash(self._secret, plain)
         known = self._known.get(digest)
-        if known and known[0] > self.clock():
+        if known and known.passes(self.clock(), stale=self.spool and bool(self.away())):
             self._known.move_to_end(digest)
-            return known[1]
+            return known.principal
         task = self._asked.get(digest)
         if task is None:
             task = self._asked[digest] = asyncio.create_task(self._ask(digest))
             task.add_done_callback(lambda _: self._asked.pop(digest, None))
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except StoreError:
+            if self.spool and known and known.passes(self.clock(), stale=True):
+                return known.principal
+            raise
 
     async def _ask(self, digest: str) -> Principal | None:
         self._room = self._room or asyncio.Semaphore(self.lookups)
@@ -190,8 +211,8 @@ class KeyRing:
         if row is None or until is None:
             self._known.pop(digest, None)
             return None
-        left = (until - now) / 1e9 if until else REMEMBERED_S
-        self._known[digest] = (begun + min(left, REMEMBERED_S), row.principal)
+        valid = begun + (until - now) / 1e9 if until else math.inf
+        self._known[digest] = _Known(begun + REMEMBERED_S, valid, row.principal)
         self._known.move_to_end(digest)
         while len(self._known) > self.most:
             self._known.popitem(last=False)

@@ -43,11 +43,19 @@ class LazyEmbedder:
         self, texts: Sequence[str], purpose: Purpose, principal: Principal
     ) -> list[list[float]]:
         """One unit-length vector per text. Raises ``MissingExtra`` where the extra is missing."""
+        return await self._found().embed(texts, purpose, principal)
+
+    async def nearest(self, question: str, texts: Sequence[str], principal: Principal) -> Any:
+        """How near each token of ``question`` comes to each text, as the component says it."""
+        found: Any = self._found()
+        return await found.nearest(question, texts, principal)
+
+    def _found(self) -> Embedder:
         if self._embedder is None:
             if self.tools is None:
                 raise RuntimeError("the embedder was used before the gateway was built")
             self._embedder = bound(plugins.capability("embedder")(), self.tools)
-        return await self._embedder.embed(texts, purpose, principal)
+        return self._embedder
 
     async def close(self) -> None:
         """Close the component if it was ever used."""

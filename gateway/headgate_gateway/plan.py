@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -10,10 +10,11 @@ from headgate_core.context import Context
 from headgate_core.endpoints import Kind
 from headgate_core.pipeline import Pipeline, Stage
 from headgate_core.ports import Cache, Caller, Guards, Masker, Retriever
-from headgate_core.records import JournalLine
+from headgate_core.records import FeedbackRecord, JournalLine
 from headgate_core.settings.gateway import GatewaySettings
 from headgate_core.settings.routes import Capture, RouteSettings
 from headgate_core.types import Json, Principal
+from headgate_gateway.in_flight import InFlight
 
 if TYPE_CHECKING:
     from headgate_gateway.idempotency.claims import Claims
@@ -47,10 +48,20 @@ class Parts:
     journal: Callable[[JournalLine], None]
     hooks: list[Callable[[Context], None]] = field(default_factory=list)
     """Called with each finished call: online scoring, telemetry."""
+    on_feedback: Callable[[str, FeedbackRecord], None] | None = None
+    """Telemetry, where it is told of feedback: the call's trace id, and what was stored."""
+    store_away: Callable[[], str] = lambda: ""
+    """Why the store cannot be used at present; empty when it can."""
+    calls: InFlight = field(default_factory=InFlight)
+    """Those that are going on by this configuration."""
     claims: Claims | None = None
     """Idempotency keys and their answers; None = not served."""
     models: Mapping[str, RoutePlan] = field(default_factory=dict)
     """Every name a caller may use as ``model``."""
+    speaks: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """Provider to the wires beside chat that its upstream speaks itself."""
+    marks: Mapping[str, Callable[[str], bool]] = field(default_factory=dict)
+    """Provider to which of its models take ``cache_control`` in chat; others take none."""
 
 
 @dataclass(slots=True)
@@ -75,6 +86,14 @@ class RoutePlan:
     replaced: frozenset[str] = frozenset()
     """Stages that an evaluation replaces."""
     pipeline: Pipeline = field(default_factory=lambda: Pipeline(()))
+    wire: str = ""
+    """The wire in which calls pass through untranslated; empty = they are chat."""
+    one_state: bool = False
+    """What is kept at an upstream is kept at one: all targets of this wire are one provider's."""
+    marks: bool = False
+    """Every target takes ``cache_control``, and no prompt puts other messages in their place."""
+    natives: Mapping[str, RoutePlan] = field(default_factory=dict)
+    """The plans for the wires that targets of the route speak themselves."""
 
     @property
     def text(self) -> bool:

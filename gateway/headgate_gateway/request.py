@@ -6,29 +6,31 @@ from typing import Any
 
 from headgate_core.endpoints import Kind
 from headgate_core.errors import InvalidRequest
-from headgate_core.parameters import NUMBERS, fault_of
+from headgate_core.parameters import PARAMETERS
+from headgate_core.settings.gateway import GatewaySettings
 from headgate_core.types import Json
+from headgate_core.validate import Wrong, check_known
+from headgate_gateway.chat_messages import messages
 from headgate_gateway.forwarded import validate_forwarded
+from headgate_gateway.native import validate_native
+from headgate_gateway.plan import RoutePlan
 
-ROLES = ("system", "developer", "user", "assistant", "tool", "function")
-_BOOLEANS = ("stream", "logprobs", "parallel_tool_calls", "store")
-_OBJECTS = ("stream_options", "response_format", "metadata", "prediction", "logit_bias")
-_LISTS = ("tools", "functions", "modalities")
-_KINDS: tuple[tuple[tuple[str, ...], type, str], ...] = (
-    (_BOOLEANS, bool, "true or false"),
-    (_OBJECTS, dict, "an object"),
-    (_LISTS, list, "a list"),
-)
+_CHAT = {**PARAMETERS, "messages": messages}
 _OWN = ("inputs", "meta")
 
 
-def validated(body: Json, kind: Kind = "chat") -> Json:
-    """The body itself when it is sound. Raises ``InvalidRequest`` naming the parameter."""
+def validated(body: Json, kind: Kind = "chat", native: RoutePlan | None = None) -> Json:
+    """The body itself when it is sound. Raises ``InvalidRequest`` naming the parameter.
+
+    ``native``: the plan of a body that goes upstream in its own wire.
+    """
     model = body.get("model")
     if not isinstance(model, str) or not model:
         raise InvalidRequest("`model` must be the name of a route, alias or pool.", param="model")
     _own(body.get("headgate"))
-    if kind == "chat":
+    if native is not None:
+        validate_native(body, native)
+    elif kind == "chat":
         _chat(body)
     else:
         validate_forwarded(kind, body)
@@ -36,39 +38,13 @@ def validated(body: Json, kind: Kind = "chat") -> Json:
 
 
 def _chat(body: Json) -> None:
-    messages = body.get("messages")
-    if not isinstance(messages, list) or not messages:
-        raise InvalidRequest(
-            "`messages` must be a list with at least one message.", param="messages"
-        )
-    for number, message in enumerate(messages):
-        _message(message, f"messages[{number}]")
-    _values(body)
-
-
-def _values(body: Json) -> None:
-    for name in NUMBERS:
-        if body.get(name) is not None and (fault := fault_of(name, body[name])):
-            raise InvalidRequest(f"`{name}` {fault}.", param=name)
-    for names, kind, words in _KINDS:
-        for name in names:
-            if body.get(name) is not None and not isinstance(body[name], kind):
-                raise InvalidRequest(f"`{name}` must be {words}.", param=name)
-
-
-def _message(message: Any, where: str) -> None:
-    if not isinstance(message, dict):
-        raise InvalidRequest(f"`{where}` must be an object.", param=where)
-    if message.get("role") not in ROLES:
-        known = ", ".join(ROLES)
-        raise InvalidRequest(f"`{where}.role` must be one of {known}.", param=f"{where}.role")
-    content = message.get("content")
-    if content is not None and not isinstance(content, str | list):
-        raise InvalidRequest(
-            f"`{where}.content` must be a text or a list of parts.", param=f"{where}.content"
-        )
-    if content is None and message["role"] in ("user", "system", "developer"):
-        raise InvalidRequest(f"`{where}.content` is missing.", param=f"{where}.content")
+    try:
+        if body.get("messages") is None:
+            messages(None)
+        check_known(body, _CHAT)
+    except Wrong as wrong:
+        path = wrong.path or "messages"
+        raise InvalidRequest(f"`{path}` {wrong.why}.", param=path) from None
 
 
 def _own(value: Any) -> None:
@@ -86,3 +62,15 @@ def _own(value: Any) -> None:
         raise InvalidRequest("`headgate.inputs` must be an object.", param="headgate.inputs")
     if not isinstance(value.get("meta", False), bool):
         raise InvalidRequest("`headgate.meta` must be true or false.", param="headgate.meta")
+
+
+def only_moderation(settings: GatewaySettings) -> str:
+    """What a moderation call without a model means, as OpenAI allows it."""
+    pools = [pool.name for pool in settings.pools if pool.serves == "moderation"]
+    if len(pools) == 1:
+        return pools[0]
+    raise InvalidRequest(
+        f"`model` must name one of the pools that serve moderation: "
+        f"{', '.join(pools) or 'there is none'}.",
+        param="model",
+    )

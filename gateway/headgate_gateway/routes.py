@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from headgate_core import plugins
@@ -12,6 +12,7 @@ from headgate_core.ports import Cache, Guards, Masker, Retriever, Tools
 from headgate_core.settings.routes import RouteSettings
 from headgate_core.store import Store
 from headgate_gateway.lazy import bound
+from headgate_gateway.native import native_plans, takes_marks
 from headgate_gateway.nowhere import nowhere
 from headgate_gateway.order import compile_route
 from headgate_gateway.plan import Parts, RoutePlan
@@ -24,7 +25,14 @@ EVAL_REPLACES = frozenset({"authenticate", "admit", "join", "recall", "remember"
 class Compiler:
     """Compiles the routes of one configuration. Blocks: call it in a thread."""
 
-    def __init__(self, parts: Parts, tools: Tools, store: Store, replaced: frozenset[str]) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        tools: Tools,
+        store: Store,
+        replaced: frozenset[str],
+        kept: Mapping[str, Cache] | None = None,
+    ) -> None:
         self._parts = parts
         self._tools = tools
         self._replaced = replaced
@@ -32,6 +40,9 @@ class Compiler:
         self._guards: Any = None
         self._retrieval: Any = None
         self._masker: Masker | None = None
+        self._kept = kept or {}
+        self.caches: dict[str, Cache] = {}
+        """By route and settings: another configuration's ``kept`` ones go on with their entries."""
 
     def compile(self) -> dict[str, RoutePlan]:
         """All routes, aliases and bare pools by name. Raises ``ConfigurationError``."""
@@ -58,6 +69,12 @@ class Compiler:
         """Have the indexes of all routes opened and their embedders loaded, ahead of a call."""
         if self._retrieval is not None:
             await self._retrieval.warm()
+
+    def rebind(self) -> None:
+        """Give kept caches the tools of this configuration, once it is the one that serves."""
+        for key in self.caches.keys() & self._kept.keys():
+            bound(self.caches[key], self._tools)
+        self._kept = {}
 
     async def close(self) -> None:
         """Close what the routes opened."""
@@ -90,13 +107,20 @@ class Compiler:
                 "the model. Give it `prompt: NAME@production` with `{{ passages }}` in it."
             )
         compile_route(plan)
+        pools = {pool.name: pool for pool in settings.pools}
+        plan.marks = takes_marks(plan, pools)
+        plan.natives = native_plans(plan, pools, self._parts.speaks, compile_route)
         return plan
 
     def _cache_of(self, route: RouteSettings) -> Cache | None:
         if route.cache is None:
             return None
-        made = plugins.build("caches", route.cache.use, route.cache.options)
-        cache: Cache = bound(made, self._tools)
+        key = f"{route.name} {route.cache.model_dump_json()}"
+        cache: Cache | None = self._kept.get(key)
+        if cache is None:
+            made = plugins.build("caches", route.cache.use, route.cache.options)
+            cache = bound(made, self._tools)
+        self.caches[key] = cache
         return cache
 
     def _guards_of(self, names: list[str]) -> Guards | None:
@@ -132,5 +156,7 @@ class Compiler:
         yield settings.defaults.model_dump_json()
         for pool in settings.pools:
             yield pool.model_dump_json()
+        for provider in settings.providers:
+            yield provider.model_dump_json()
         for collection in settings.collections:
             yield collection.model_dump_json()

@@ -13,11 +13,13 @@ MAX_EVENT = 16 * 1024 * 1024
 class SseEvent(NamedTuple):
     """One event: its bytes with their line ends as LF, blank line included, and its ``data``.
 
-    ``data`` joins the event's data lines; it is empty for a comment.
+    ``data`` joins the event's data lines; it is empty for a comment. ``name`` is empty where the
+    event has none.
     """
 
     raw: bytes
     data: bytes
+    name: bytes = b""
 
 
 class SseTooLarge(ValueError):
@@ -57,7 +59,7 @@ class SseSplitter:
         """What stood after the last boundary when the body ended; None when only blanks did."""
         raw = bytes(self._buffer).strip(b"\n")
         self._buffer.clear()
-        return SseEvent(raw + b"\n\n", _data(raw + b"\n\n")) if raw else None
+        return _event(raw + b"\n\n") if raw else None
 
     def _with_lf(self, data: bytes) -> bytes:
         if self._after_cr and data:
@@ -82,14 +84,19 @@ def _append(events: list[SseEvent], raw: bytes) -> None:
     if raw[:1] == b"\n":
         raw = raw.lstrip(b"\n")  # a further blank line before it belongs to no event
     if raw:
-        events.append(SseEvent(raw, _data(raw)))
+        events.append(_event(raw))
 
 
-def _data(raw: bytes) -> bytes:
+def _event(raw: bytes) -> SseEvent:
     if raw.startswith(b"data: ") and raw.find(b"\n") == len(raw) - 2:
-        return raw[6:-2]
-    lines = [line for line in raw.split(b"\n") if line.startswith(b"data:")]
-    return b"\n".join(line[5:].removeprefix(b" ") for line in lines)
+        return SseEvent(raw, raw[6:-2])
+    lines = raw.split(b"\n")
+    names = _values(lines, b"event:")
+    return SseEvent(raw, b"\n".join(_values(lines, b"data:")), names[-1] if names else b"")
+
+
+def _values(lines: list[bytes], field: bytes) -> list[bytes]:
+    return [x[len(field) :].removeprefix(b" ") for x in lines if x.startswith(field)]
 
 
 def encode(data: bytes) -> bytes:

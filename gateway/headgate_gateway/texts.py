@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -14,16 +15,18 @@ STRUCTURE = frozenset(
     {"role", "id", "type", "index", "object", "name", "tool_call_id", "call_id", "format"}
 )
 """Members that name or number things; their values are no text."""
-PAYLOADS = frozenset({"data", "file_data", "b64_json", "signature", "encrypted_content"})
+PAYLOADS = frozenset(
+    {"data", "file_data", "b64_json", "signature", "thought_signature", "encrypted_content"}
+)
 """Members that hold encoded bytes, which no check of text can read."""
+_DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w.+-]+=[\w.+-]+)*;base64,[A-Za-z0-9+/=_-]*")
+_URLS = frozenset({"url", "image_url", "file_data"})
 _PLAIN: dict[str, Channel] = {
     "content": "content",
     "reasoning_content": "reasoning",
     "reasoning": "reasoning",
     "refusal": "refusal",
 }
-_DELTA_MEMBERS = frozenset({*_PLAIN, "role", "tool_calls", "function_call", "audio", "annotations"})
-"""Members of a streamed delta whose texts are known and can be put together again."""
 
 
 @dataclass(slots=True)
@@ -80,13 +83,14 @@ def tool_number(call: Json, position: int) -> int:
     return index if isinstance(index, int) else position
 
 
-def uncheckable(choice: Json) -> list[str]:
-    """Members of a streamed delta that hold text of an unknown kind, which cannot be followed."""
-    return [
-        name
-        for name, value in part(choice).items()
-        if name not in _DELTA_MEMBERS and any(True for _ in leaves(value, name))
-    ]
+def is_text(member: object, value: str) -> bool:
+    """Whether a string is text: it neither names a thing nor is encoded bytes."""
+    return member not in STRUCTURE and member not in PAYLOADS and not is_data_url(member, value)
+
+
+def is_data_url(member: object, value: str) -> bool:
+    """Whether it is a file's bytes: ``data:`` alone would let any text pass for one."""
+    return member in _URLS and value.startswith("data:") and _DATA_URL.fullmatch(value) is not None
 
 
 def _streamed(choice: Json) -> Iterator[Slot]:
@@ -119,16 +123,16 @@ def _whole(choice: Json) -> Iterator[Slot]:
 
 
 def leaves(value: Any, trail: str) -> Iterator[tuple[str, Any, str | int]]:
-    """Every text below ``value`` that is no structure: its trail, what holds it, under what."""
+    """Every text below ``value``: its trail, what holds it, under what."""
     items: Any = ()
     if isinstance(value, dict):
-        items = [(k, v) for k, v in value.items() if k not in STRUCTURE | PAYLOADS]
+        items = list(value.items())
     elif isinstance(value, list):
         items = list(enumerate(value))
     for member, inner in items:
         here = f"{trail}.{member}"
         if isinstance(inner, str):
-            if not inner.startswith("data:"):
+            if is_text(member, inner):
                 yield here, value, member
         else:
             yield from leaves(inner, here)
@@ -137,13 +141,14 @@ def leaves(value: Any, trail: str) -> Iterator[tuple[str, Any, str | int]]:
 async def rewritten(value: Any, trail: str, check: Callable[[str, str], Awaitable[str]]) -> Any:
     """A copy of ``value`` in which every text has gone through ``check(text, trail)``."""
     if isinstance(value, str):
-        return value if value.startswith("data:") or not value else await check(value, trail)
+        return await check(value, trail) if value else value
     if isinstance(value, list):
         return [await rewritten(v, f"{trail}[{n}]", check) for n, v in enumerate(value)]
     if isinstance(value, dict):
-        kept = STRUCTURE | PAYLOADS
         return {
-            k: v if k in kept else await rewritten(v, f"{trail}.{k}", check)
+            k: v
+            if isinstance(v, str) and not is_text(k, v)
+            else await rewritten(v, f"{trail}.{k}", check)
             for k, v in value.items()
         }
     return value

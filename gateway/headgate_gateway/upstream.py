@@ -5,13 +5,6 @@ from __future__ import annotations
 from headgate_core.ports import ModelRequest
 
 
-def credentials_refused(status: int) -> str:
-    """Words of our own where the upstream's may name our credentials; else empty."""
-    if status in (401, 402, 403):
-        return f"The upstream refused the gateway's credentials ({status})."
-    return ""
-
-
 def dropped(request: ModelRequest, name: str) -> None:
     """A member of the request is not sent: the caller is told in ``x-headgate-dropped``."""
     context = request.context

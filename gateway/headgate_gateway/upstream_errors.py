@@ -13,6 +13,8 @@ from headgate_core.errors import UpstreamError, UpstreamMalformed, UpstreamStatu
 from headgate_core.types import Json
 
 _CREDENTIALS = (401, 402, 403)
+_NO_ERROR: tuple[object, ...] = (None, False, "")
+"""What some servers put into ``error`` when there is none; an empty object is an error."""
 
 
 def status_error(status: int, headers: Mapping[str, str], raw: bytes) -> UpstreamStatus:
@@ -37,18 +39,27 @@ def status_error(status: int, headers: Mapping[str, str], raw: bytes) -> Upstrea
 
 def reported(body: Json) -> UpstreamError | None:
     """The error that a body or a chunk with status 200 carries instead of an answer."""
-    if body.get("error"):
-        error = _error_of(body)
-        said = _message(error) or "The upstream reported an error."
-        code = error.get("code")
-        if isinstance(code, int) and 400 <= code < 600:
-            return status_error(code, {}, orjson.dumps({"error": error}))
-        return UpstreamError(said)
+    told = body.get("error") not in _NO_ERROR
+    if told or body.get("type") == "error" or body.get("object") == "error":
+        return _failure(body)
     for choice in body.get("choices") or ():
         if isinstance(choice, dict) and choice.get("finish_reason") == "error":
             error = _error_of(choice)
             return UpstreamError(_message(error) or "The upstream gave up: finish_reason error.")
     return None
+
+
+def named_error(data: bytes) -> UpstreamError:
+    """The error of an event that the stream calls ``error``, whatever its data looks like."""
+    return _failure(_json(data) or {"message": data.decode(errors="replace").strip()})
+
+
+def _failure(body: Json) -> UpstreamError:
+    error = _error_of(body)
+    code = error.get("code")
+    if isinstance(code, int) and 400 <= code < 600:
+        return status_error(code, {}, orjson.dumps({"error": error}))
+    return UpstreamError(_message(error) or "The upstream reported an error.")
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -90,15 +101,29 @@ def _json(raw: bytes) -> Json:
 
 
 def _error_of(body: Json) -> Json:
-    """The error object: under ``error`` (OpenAI, Anthropic, Google) or the body (Bedrock, vLLM)."""
-    error = body.get("error", body)
-    if isinstance(error, str):
-        return {**body, "message": error}
-    return error if isinstance(error, dict) else {}
+    """The innermost error object: under ``error`` (OpenAI, Anthropic, Google), under ``detail``
+    or both (gateways that wrap each other), or the body itself (Bedrock, vLLM)."""
+    error = body
+    while True:
+        inner = error.get("error", error.get("detail"))
+        if isinstance(inner, str):
+            return {**error, "message": inner}
+        if not isinstance(inner, dict):
+            return error
+        error = inner
 
 
 def _message(error: Json) -> str:
-    return _text(error.get("message")) or _text(error.get("detail"))
+    return unwrapped(_text(error.get("message")))
+
+
+def unwrapped(message: str) -> str:
+    """A message without the envelope that some gateways print into it: ``Name - {"error": …}``."""
+    at = message.find("{")
+    if at < 0 or not message.endswith("}"):
+        return message
+    words = _message(_error_of(_json(message[at:].encode())))
+    return message[:at] + words if words else message
 
 
 def _code(error: Json) -> str:

@@ -12,11 +12,14 @@ from headgate_core.errors import (
     UpstreamTruncated,
     UpstreamUnreachable,
 )
+from headgate_core.ports import ModelRequest
 from headgate_gateway.upstream_errors import parsed, reported, status_error
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
 
+CONNECT_S = 5.0
+"""How long connecting may take where no pool says it."""
 END_S = 1.0
 """How long the end of a complete reply's body is waited for before its connection is closed."""
 MOST_AFTER_END = 64 * 1024
@@ -34,29 +37,35 @@ class UpstreamHttp:
         self._ending: set[asyncio.Task[None]] = set()
 
     async def post(
-        self, url: str, data: bytes, headers: Mapping[str, str], connect_s: float
+        self, url: str, data: bytes, headers: Mapping[str, str], request: ModelRequest
     ) -> ClientResponse:
-        """Send, and wait for the status. Raises ``UpstreamError`` when none came."""
+        """Send, and wait for the status. Raises ``UpstreamError`` when none came.
+
+        The request's ``connect_s`` bounds connecting, and its ``sending`` hears how far it gets.
+        """
         import aiohttp
 
+        from headgate_gateway.upstream_body import NotedBody
+
+        connect_s = request.timeouts.connect_s if request.timeouts else CONNECT_S
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_s, connect=connect_s)
         try:
             return await self._opened().post(
                 url,
-                data=data,
+                data=NotedBody(data, request.sending),
                 headers=headers,
                 proxy=self._proxy,
                 allow_redirects=False,
                 timeout=timeout,
             )
         except TimeoutError as error:
-            raise UpstreamTimeout(
-                f"Connecting took longer than connect_s = {connect_s:g}."
-            ) from error
+            late = UpstreamTimeout(f"Connecting took longer than connect_s = {connect_s:g}.")
+            late.sent = False
+            raise late from error
         except aiohttp.ClientResponseError as error:
             raise UpstreamMalformed(f"The reply is not HTTP: {error.message}.") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise UpstreamUnreachable(f"Cannot reach the upstream: {reason(error)}.") from error
+            raise _unreachable(error) from error
 
     async def status(self, url: str, headers: Mapping[str, str]) -> int:
         """The status that a GET is answered with. Raises ``UpstreamUnreachable``."""
@@ -69,9 +78,7 @@ class UpstreamHttp:
             async with sent as response:
                 return response.status
         except (aiohttp.ClientError, OSError) as error:
-            failure = UpstreamUnreachable(f"Cannot reach the upstream: {reason(error)}.")
-            failure.sent = not isinstance(error, aiohttp.ClientConnectorError)
-            raise failure from error
+            raise _unreachable(error) from error
 
     def let_go(self, response: ClientResponse) -> None:
         """A complete reply: its connection is used again once its body has ended, which is soon."""
@@ -100,6 +107,14 @@ class UpstreamHttp:
                 connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
             )
         return self._session
+
+
+def _unreachable(error: Exception) -> UpstreamUnreachable:
+    import aiohttp
+
+    failure = UpstreamUnreachable(f"Cannot reach the upstream: {reason(error)}.")
+    failure.sent = not isinstance(error, aiohttp.ClientConnectorError)
+    return failure
 
 
 async def _to_the_end(response: ClientResponse) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING
+from collections.abc import AsyncGenerator, Iterator
+from typing import TYPE_CHECKING, Protocol
 
 import orjson
 
@@ -12,13 +12,28 @@ from headgate_core.reply import Chunk, Event, Facts, Raw
 from headgate_core.types import Json
 from headgate_gateway.chunks import observe
 from headgate_gateway.sse import SseEvent, SseSplitter, SseTooLarge, encode
-from headgate_gateway.upstream_errors import parsed, reported
+from headgate_gateway.upstream_errors import named_error, parsed, reported
 from headgate_gateway.upstream_http import reason
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse
 
 _ENVELOPE = ("id", "object", "created", "model", "system_fingerprint")
+
+
+class Sorter(Protocol):
+    """Sorts the events of one stream."""
+
+    ended: bool
+    """Nothing is read after the event that set this; ``[DONE]`` always does."""
+
+    def take(self, event: SseEvent) -> Event | None:
+        """What goes on to the caller now. Raises ``UpstreamError``."""
+        ...
+
+    def end(self) -> Event | None:
+        """The stream ended: what is still to be said. Raises ``UpstreamTruncated``."""
+        ...
 
 
 class ChatStream:
@@ -29,8 +44,11 @@ class ChatStream:
     once at the end: the last one.
     """
 
-    def __init__(self, facts: Facts, *, parse: bool, asked: bool) -> None:
+    def __init__(self, facts: Facts, *, parse: bool, asked: bool, choices: int = 1) -> None:
+        """``choices`` is how many were asked for: fewer are complete only with a ``[DONE]``."""
         self._facts = facts
+        self._choices = choices
+        self.ended = False
         self._parse = parse
         self._asked = asked
         self._finished: dict[int, bool] = {}
@@ -39,6 +57,8 @@ class ChatStream:
 
     def take(self, event: SseEvent) -> Event | None:
         """What goes on to the caller now. Raises ``UpstreamError``."""
+        if event.name == b"error":
+            raise named_error(event.data)
         if not event.data:
             return None
         body = parsed(event.data)
@@ -54,6 +74,10 @@ class ChatStream:
         """The upstream's body ended: the usage, when asked for. Raises ``UpstreamTruncated``."""
         if not (self._finished and all(self._finished.values())):
             raise UpstreamTruncated("The stream ended without a finish_reason.")
+        if not self.ended and len(self._finished) < self._choices:
+            raise UpstreamTruncated(
+                f"The stream ended after {len(self._finished)} of {self._choices} choices."
+            )
         return self._usage if self._asked else None
 
     def _read(self, body: Json) -> None:
@@ -80,31 +104,44 @@ class ChatStream:
         return Chunk(body) if self._parse else Raw(encode(orjson.dumps(body)))
 
 
-async def events(response: ClientResponse, stream: ChatStream) -> AsyncGenerator[Event, None]:
+async def events(response: ClientResponse, stream: Sorter) -> AsyncGenerator[Event, None]:
     """The stream's events up to its ``[DONE]`` or the body's end. Raises ``UpstreamError``."""
     import aiohttp
 
     splitter = SseSplitter()
     try:
         async for data in response.content.iter_any():
-            for event in splitter.feed(data):
-                if event.data.startswith(b"[DONE]"):
-                    return
-                shown = stream.take(event)
-                if shown is not None:
-                    yield shown
+            for shown in _shown(splitter.feed(data), stream):
+                yield shown
+            if stream.ended:
+                return
     except SseTooLarge as error:
         raise UpstreamMalformed(f"The stream holds {error}.") from error
     except (aiohttp.ClientError, OSError) as error:
         raise UpstreamTruncated(f"The stream was cut off: {reason(error)}.") from error
-    shown = _last(splitter.rest(), stream)
-    if shown is not None:
-        yield shown
+    last = _last(splitter.rest(), stream)
+    if last is not None:
+        yield last
 
 
-def _last(event: SseEvent | None, stream: ChatStream) -> Event | None:
+def _shown(found: list[SseEvent], stream: Sorter) -> Iterator[Event]:
+    for event in found:
+        if event.data.startswith(b"[DONE]"):
+            stream.ended = True
+        else:
+            shown = stream.take(event)
+            if shown is not None:
+                yield shown
+        if stream.ended:
+            return
+
+
+def _last(event: SseEvent | None, stream: Sorter) -> Event | None:
     """What came after the last blank line: whole, or cut short by the body's end."""
-    if event is None or event.data.startswith(b"[DONE]") or event.raw.startswith(b":"):
+    if event is not None and event.data.startswith(b"[DONE]"):
+        stream.ended = True
+        return None
+    if event is None or event.raw.startswith(b":"):
         return None
     try:
         if event.data:

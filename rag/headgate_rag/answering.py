@@ -1,55 +1,39 @@
 """Which statements of the passages answer a question, and how sure one may be that any does.
 
 Ranking: the passages come first, by how near their best statement, heading and whole text are to
-the question in meaning and in words and by how well they were found; within a passage, the
-statement that is nearest.
+the question in meaning and in words, by how near they come to it word by word, and by how well
+they were found; within a passage, the statement that is nearest.
 
-Confidence: how near the best statement and its heading are in meaning, and how much of what the
-question asks about occurs in the best few passages together: each content word counts by how rare
-it is among the passages, and a word that does not occur counts by its nearest word in meaning.
-Names that no passage mentions count against an answer, by their share of the question. So does a
-question for a figure that the statement does not hold. The name that most passages mention, such
-as the product's own, is left out when meanings are compared: it makes all of them look near.
+Confidence: for each word of the question, how near the best passage comes to it (late interaction:
+the nearest token of the passage, both in their context); a word counts by how rare it is among the
+passages. The part of the question that the passage is farthest from counts once more, because one
+thing that a passage says nothing about can make it no answer. Names that no passage mentions count
+against an answer, by their share of the question. So does a question for a figure that the
+statement does not hold. The name that most passages mention, such as the product's own, is left
+out: it makes all of them look near.
 
-Source of the weights: conditional logistic regression (ranking, on 239 questions) and logistic
-regression (confidence) on 259 questions about technical documentation with an answer in it and 147
-without one, in ten sets over five collections of documents. With each set in turn left out of the
-fit of the confidence, and the provider's default options, 73 % of the former cited the right
-section and 4 % of the latter were answered.
+The weights and where they come from stand in ``calibration.py``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import mul
 
 from headgate_core.types import Passage
 from headgate_rag.asked import Asked, read
+from headgate_rag.calibration import CONFIDENCE, OFFSET, RANKING
+from headgate_rag.nearness import Nearness
 from headgate_rag.statements import Statement
 from headgate_rag.words import Weights, content_words, forms, stem, surface_words
 
 Embed = Callable[[Sequence[str]], Awaitable[list[list[float]]]]
-
-NEAR, FAR = 0.8, 0.4
-"""Similarity of two single words: from ``FAR`` on they count as related, from ``NEAR`` as one."""
-
-RANKING = (2.32, 2.44, 2.66, 1.62, 2.09, 1.82)
-"""Weights of a passage's dense similarity, best statement, heading, heading's words, all its words,
-and of one over its rank."""
-
-CONFIDENCE = (2.77, 1.62, 2.33, 3.23, 0.85, 0.83, 2.22, -1.93, -1.29)
-"""Weights of the members of ``_evidence``, in its order."""
-
-TOGETHER = 3
-"""So many of the best passages are looked through for the words of the question."""
+Compare = Callable[[str, Sequence[str]], Awaitable[Nearness]]
 
 BEHIND = 6.0
 """What a difference of one between statements of a passage takes off a score."""
-
-OFFSET = -5.88
-"""The constant of the same regression."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,37 +69,75 @@ class _Near:
     passages: Sequence[float]
 
 
+class _Told:
+    """How much of a question each passage tells, word by word; ``nearness`` is over passages."""
+
+    def __init__(self, asked: Asked, nearness: Nearness, weights: Weights) -> None:
+        common = set(surface_words(asked.text)) - set(surface_words(asked.plain))
+        self._nearness = nearness
+        self._words = nearness.words(asked.text, sorted(common))
+        self._stems = [stem(word) for word, _ in self._words]
+        self._weights = [weights.of(each) for each in self._stems]
+        self.length = math.log(1 + len(nearness.spans))
+
+    def share(self, place: int) -> float:
+        """The weighted mean, -1..1, over the words of how near the passage comes to each."""
+        total = sum(self._weights)
+        return sum(map(mul, self._weights, self._near(place))) / total if total else 0.0
+
+    def of(self, word: str, place: int) -> float:
+        """How near the passage comes to the word with that stem; 1 for a word not asked for."""
+        return max(
+            (v for s, v in zip(self._stems, self._near(place), strict=True) if s == word),
+            default=1.0,
+        )
+
+    def weakest(self, place: int) -> float:
+        """How near the passage comes to the part of the question that it is farthest from."""
+        return self._nearness.weakest(place)
+
+    def _near(self, place: int) -> list[float]:
+        return self._nearness.of_words(place, self._words)
+
+
 class Reading:
     """The passages of one call, read once and asked any number of questions.
 
-    ``passages`` and ``statements`` are what is read; ``embed`` gives unit-length vectors.
+    ``passages`` and ``statements`` are what is read; ``embed`` gives unit-length vectors and
+    ``compare`` the nearness of a question's tokens to texts.
     """
 
     def __init__(
-        self, passages: Sequence[Passage], statements: Sequence[Statement], embed: Embed
+        self,
+        passages: Sequence[Passage],
+        statements: Sequence[Statement],
+        embed: Embed,
+        compare: Compare,
     ) -> None:
         self._passages = passages
         self._statements = statements
         self._embed = embed
+        self._compare = compare
         self._forms = [forms(s.text) for s in statements]
         self._about = [forms(s.about) for s in statements]
         self._headings = [p.heading[-1] if p.heading else p.title for p in passages]
         self._heading_forms = [forms(h) for h in self._headings]
-        self._texts = [" ".join((p.title, *p.heading, p.text)) for p in passages]
-        self._whole = [forms(text) for text in self._texts]
+        self._whole = [forms(" ".join((p.title, *p.heading, p.text))) for p in passages]
         self._weights = Weights(self._whole)
 
     async def judge(self, question: str) -> Judgement:
-        """Rank the statements for ``question``. Raises what ``embed`` raises."""
+        """Rank the statements for ``question``. Raises what ``embed`` and ``compare`` raise."""
+        if not self._statements:
+            return Judgement((), 0.0)
         asked = read(question, self._whole)
         near = await self._near(asked)
-        ranked = self._rank(asked, near)
-        if not ranked:
-            return Judgement((), 0.0)
-        evidence = await self._evidence(asked, ranked, max(near.passages))
-        if asked.other_rate(ranked[0].statement.text):
-            return Judgement(tuple(ranked), 0.0)  # a rate of another unit is no answer at all
-        value = OFFSET + sum(map(mul, CONFIDENCE, evidence))
+        nearness = await self._compare(asked.text, [_whole(p) for p in self._passages])
+        told = _Told(asked, nearness, self._weights)
+        ranked = self._rank(asked, near, told)
+        if not asked.words or asked.other_rate(ranked[0].statement.text):
+            # Nothing was asked, or a rate: one of another unit is no answer at all.
+            return Judgement(tuple(ranked), 0.0)
+        value = OFFSET + _weighed(CONFIDENCE, self._evidence(asked, ranked, told))
         return Judgement(tuple(ranked), round(1 / (1 + math.exp(-value)), 6))
 
     async def _near(self, asked: Asked) -> _Near:
@@ -132,7 +154,7 @@ class Reading:
             passages[n] = _dot(full, vector)
         return _Near(near[: len(texts)], near[len(texts) :], passages)
 
-    def _rank(self, asked: Asked, near: _Near) -> list[Scored]:
+    def _rank(self, asked: Asked, near: _Near, told: _Told) -> list[Scored]:
         overlaps = [self._overlap(asked, n) for n in range(len(self._statements))]
         own = [
             near.statements[n] + 0.15 * overlaps[n] + 0.1 * min(len(s.text.split()), 8) / 8
@@ -143,7 +165,10 @@ class Reading:
             place = statement.number - 1
             if place not in best or own[n] > own[best[place]]:
                 best[place] = n
-        passages = {place: self._passage(asked, near, place, n) for place, n in best.items()}
+        passages = {
+            place: self._passage(asked, near, place, n) + RANKING["told"] * told.share(place)
+            for place, n in best.items()
+        }
         scored = []
         for n, statement in enumerate(self._statements):
             place = statement.number - 1
@@ -158,49 +183,29 @@ class Reading:
         return 0.3 * alone + 0.7 * asked.overlap(self._weights, self._forms[n] | self._about[n])
 
     def _passage(self, asked: Asked, near: _Near, place: int, best: int) -> float:
-        parts = (
-            near.passages[place],
-            near.statements[best],
-            near.headings[place],
-            asked.overlap(self._weights, self._heading_forms[place]),
-            asked.overlap(self._weights, self._whole[place]),
-            1 / (1 + place),
-        )
-        return float(sum(map(mul, RANKING, parts)))
+        parts = {
+            "passage": near.passages[place],
+            "statement": near.statements[best],
+            "heading": near.headings[place],
+            "heading_words": asked.overlap(self._weights, self._heading_forms[place]),
+            "words": asked.overlap(self._weights, self._whole[place]),
+            "rank": 1 / (1 + place),
+        }
+        return _weighed(RANKING, parts)
 
-    async def _evidence(
-        self, asked: Asked, ranked: Sequence[Scored], dense: float
-    ) -> tuple[float, ...]:
+    def _evidence(self, asked: Asked, ranked: Sequence[Scored], told: _Told) -> Mapping[str, float]:
         """What ``CONFIDENCE`` weighs, each 0..1 or, for similarities, -1..1."""
         best = ranked[0]
-        places = list(dict.fromkeys(s.statement.number - 1 for s in ranked))[:TOGETHER]
-        each = [await self._held(asked, place) for place in places]
-        together = {word: max(held[word] for held in each) for word in asked.words.values()}
-        plain, text = await self._embed([asked.plain, best.statement.text])
-        return (
-            best.similarity,
-            best.heading_similarity,
-            dense,
-            self._weights.coverage(asked.words.values(), together),
-            min(len(asked.words), 8) / 8,
-            each[0].get(asked.focus, 0.0) if asked.focus else 1.0,
-            _dot(plain, text),
-            asked.unknown_share(self._weights),
-            float(asked.misses_kind(best.statement.text)),
-        )
-
-    async def _held(self, asked: Asked, place: int) -> dict[str, float]:
-        """Stem asked for -> 0..1, how fully the passage holds it, in word or in meaning."""
-        here = list(dict.fromkeys(surface_words(self._texts[place])))
-        held = asked.found(self._whole[place])
-        absent = [w for w, s in asked.words.items() if s not in held]
-        if absent and here:
-            vectors = await self._embed([*absent, *here])
-            known = vectors[len(absent) :]
-            for word, vector in zip(absent, vectors, strict=False):
-                nearest = max(_dot(vector, other) for other in known)
-                held[stem(word)] = min(1.0, max(0.0, (nearest - FAR) / (NEAR - FAR)))
-        return held
+        place = best.statement.number - 1
+        return {
+            "told": told.share(place),
+            "weakest": told.weakest(place),
+            "heading": best.heading_similarity,
+            "focus": told.of(asked.focus, place) if asked.focus else 1.0,
+            "length": told.length,
+            "unknown": asked.unknown_share(self._weights),
+            "kind": float(asked.misses_kind(best.statement.text)),
+        }
 
 
 def choose(ranked: Sequence[Scored], most: int, margin: float) -> list[Statement]:
@@ -234,3 +239,7 @@ def _whole(passage: Passage) -> str:
 
 def _dot(one: Sequence[float], other: Sequence[float]) -> float:
     return float(sum(map(mul, one, other)))
+
+
+def _weighed(weights: Mapping[str, float], parts: Mapping[str, float]) -> float:
+    return sum(weights[name] * value for name, value in parts.items())

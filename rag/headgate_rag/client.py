@@ -11,6 +11,7 @@ from headgate_core.errors import ConfigurationError
 from headgate_core.settings.base import PluginUse
 from headgate_core.settings.gateway import GatewaySettings
 from headgate_core.types import Passage
+from headgate_rag.nearness import Nearness
 from headgate_rag.types import Chunk, Query
 from headgate_rag.versions import IndexVersion
 
@@ -50,6 +51,12 @@ class IndexClient:
         args = {"texts": list(texts), "embedder": embedder.model_dump()}
         vectors: list[list[float]] = await self._daemon.request("embed", args, READ_S)
         return vectors
+
+    async def nearest(self, question: str, texts: Sequence[str], embedder: PluginUse) -> Nearness:
+        """How near each token of ``question`` comes to each text; only numbers travel back."""
+        args = {"question": question, "texts": list(texts), "embedder": embedder.model_dump()}
+        found = await self._daemon.request("nearest", args, READ_S)
+        return Nearness([(a, b) for a, b in found["spans"]], found["nearest"])
 
     async def begin_version(self, collection: str, rebuild: bool = False) -> IndexVersion:
         """The version to write to: the current one while its fingerprint is the configured one.

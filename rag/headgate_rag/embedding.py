@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from headgate_core.ports import Tools
 from headgate_core.settings.base import PluginUse
 from headgate_core.types import Principal, Purpose
 from headgate_rag.client import IndexClient
+from headgate_rag.nearness import Nearness
+
+
+class CloseReader(Protocol):
+    """An embedder that can also compare texts token by token."""
+
+    async def embed(
+        self, texts: Sequence[str], purpose: Purpose, principal: Principal
+    ) -> list[list[float]]:
+        """One unit-length vector per text, in order."""
+        ...
+
+    async def nearest(self, question: str, texts: Sequence[str], principal: Principal) -> Nearness:
+        """How near each token of ``question`` comes to each text."""
+        ...
 
 
 class LocalEmbedder:
@@ -34,6 +50,12 @@ class LocalEmbedder:
         if self._client is None:
             raise RuntimeError("bind() comes before embed()")
         return await self._client.embed(texts, self._use) if texts else []
+
+    async def nearest(self, question: str, texts: Sequence[str], principal: Principal) -> Nearness:
+        """How near each token of ``question`` comes to each text."""
+        if self._client is None:
+            raise RuntimeError("bind() comes before nearest()")
+        return await self._client.nearest(question, texts, self._use)
 
     async def close(self) -> None:
         """Close the connection to the index process."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from headgate_core.errors import ConfigurationError
 from headgate_core.plugins import missing_extra
+from headgate_rag.types import Tokens
 
 MOST_THREADS = 4
 """More threads gain nothing for models this small, and serving needs the cores."""
@@ -55,17 +56,56 @@ class SentenceModel:
             result.append([float(number) / length for number in mean])
         return result
 
+    def tokens(self, texts: Sequence[str]) -> list[Tokens]:
+        """The tokens of each text with the vectors of the last layer, special ones left out.
+
+        A text over the window is read in parts. Source of the method: the model's own outputs
+        before they are averaged to the vector of the text.
+        """
+        import numpy as np
+
+        parts = [self._spans(text) for text in texts]
+        flat = [text[a:b] for text, spans in zip(texts, parts, strict=True) for a, b in spans]
+        read = iter(self._token_vectors(flat))
+        result: list[Tokens] = []
+        for spans in parts:
+            here = [(start, *next(read)) for start, _ in spans]
+            places = tuple((start + a, start + b) for start, own, _ in here for a, b in own)
+            result.append(Tokens(places, np.concatenate([vectors for _, _, vectors in here])))
+        return result
+
+    def _token_vectors(self, texts: Sequence[str]) -> list[tuple[list[tuple[int, int]], Any]]:
+        """Of each text within the window: where its tokens stand, and their vectors."""
+        import numpy as np
+
+        outputs = self._model.encode(
+            texts, batch_size=32, output_value="token_embeddings", show_progress_bar=False
+        )
+        found = []
+        for text, output in zip(texts, outputs, strict=True):
+            encoded = self._model.tokenizer(
+                text, return_offsets_mapping=True, return_special_tokens_mask=True, verbose=False
+            )
+            use = [n for n, special in enumerate(encoded["special_tokens_mask"]) if not special]
+            vectors = np.asarray(output)[use]
+            lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+            found.append(([tuple(encoded["offset_mapping"][n]) for n in use], vectors / lengths))
+        return found
+
     def _parts(self, text: str) -> list[str]:
         """The text cut at the model's window, because what is beyond would be ignored silently."""
+        return [text[start:end] for start, end in self._spans(text)]
+
+    def _spans(self, text: str) -> list[tuple[int, int]]:
         if len(text) <= self._window:
-            return [text]  # a token is at least one character
+            return [(0, len(text))]  # a token is at least one character
         encoded = self._model.tokenizer(
             text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
         )
         spans = encoded["offset_mapping"]
         if len(spans) <= self._window:
-            return [text]
+            return [(0, len(text))]
         return [
-            text[spans[at][0] : spans[min(at + self._window, len(spans)) - 1][1]]
+            (spans[at][0], spans[min(at + self._window, len(spans)) - 1][1])
             for at in range(0, len(spans), self._window)
         ]

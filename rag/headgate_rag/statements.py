@@ -114,13 +114,10 @@ class _Reader:
     def _table(self, block: Block) -> Iterator[Statement]:
         rows = lines(self._text, block.start, block.end)
         header = len(rows) > 1 and _SEPARATOR.fullmatch(rows[1].text)
+        names = _cells(rows[0].text) if header else []
         for row in rows[2:] if header else rows:
-            if _SEPARATOR.fullmatch(row.text):
-                continue
-            cells = [clean(c.replace("\\|", "|")) for c in _CELL.split(row.text.strip().strip("|"))]
-            cells = [c for c in cells if c]
-            text = f"{cells[0]}: {', '.join(cells[1:])}" if len(cells) > 1 else "".join(cells)
-            yield self._made(text, row.start)
+            if not _SEPARATOR.fullmatch(row.text):
+                yield self._made(_row(names, _cells(row.text)), row.start)
 
     def _code(self, block: Block, lead: str) -> Iterator[Statement]:
         inner = [x.text.strip() for x in lines(self._text, block.start, block.end)[1:-1]]
@@ -128,3 +125,16 @@ class _Reader:
         text = f"{lead} {code}"
         if code and len(text.split()) <= MAX_WORDS:
             yield self._made(text, block.start)
+
+
+def _cells(row: str) -> list[str]:
+    return [clean(c.replace("\\|", "|")) for c in _CELL.split(row.strip().strip("|"))]
+
+
+def _row(names: list[str], cells: list[str]) -> str:
+    """A row as words; of several values each has its column's name."""
+    first, *values = cells
+    if len(names) == len(cells) > 2:
+        values = [f"{n}: {v}" if n and v else v for n, v in zip(names[1:], values, strict=True)]
+    said = "; ".join(filter(None, values))
+    return ": ".join(filter(None, (first, said)))

@@ -53,6 +53,14 @@ class Chunk:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The tokens of one text: where each stands, and an array of their unit-length vectors."""
+
+    spans: tuple[tuple[int, int], ...]
+    vectors: Any
+
+
 class Loader(Protocol):
     """Turns a file into a document. ``suffixes`` lists the file endings that it reads."""
 
@@ -72,7 +80,11 @@ class Chunker(Protocol):
 
 
 class EmbeddingModel(Protocol):
-    """An embedding model, loaded in the index process."""
+    """An embedding model, loaded in the index process.
+
+    A model may also have ``tokens(texts) -> list[Tokens]``: a vector for each token in its
+    context. Without it, texts are compared word by word, each word embedded by itself.
+    """
 
     @property
     def fingerprint(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import os
 import platform
 import statistics
@@ -27,6 +28,7 @@ CHUNKS = 50
 PACE_S = 0.002
 SLOW_S = 0.2
 FIRST_TOKEN_S = 1
+AT_ONCE = (10, 50)
 MOST_S = 0.1
 """A hang-up must have reached the upstream by then."""
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9999\r\n\r\n"
@@ -37,27 +39,22 @@ providers:
   - {{name: dead, use: openai_compatible, options: {{base_url: "http://127.0.0.1:{dead}/v1"}}}}
 pools:
   - {{name: main, targets: [{{provider: up, model: paced}}]}}
-  - name: sick
-    strategy: round_robin
-    targets:
-      - {{provider: dead, model: dead}}
-      - {{provider: up, model: hangs}}
-      - {{provider: up, model: slow}}
-    timeouts: {{first_token_s: {first}}}
-    retries: {{attempts: 3}}
-  - name: tuned
-    strategy: least_busy
-    targets:
-      - {{provider: dead, model: dead}}
-      - {{provider: up, model: hangs}}
-      - {{provider: up, model: slow}}
-    timeouts: {{first_token_s: {first}}}
-    retries: {{attempts: 3}}
-    breaker: {{least_calls: 3}}
+{three}
 routes:
   - {{name: plain, pool: main}}
   - {{name: captured, pool: main, capture: full}}
 """
+
+POOL_OF_THREE = """\
+  - name: {strategy}_{at_once}
+    strategy: {strategy}
+    targets:
+      - {{provider: dead, model: dead}}
+      - {{provider: up, model: hangs}}
+      - {{provider: up, model: slow}}
+    timeouts: {{first_token_s: {first}, answer_s: {first}}}
+"""
+STRATEGIES = ("priority", "round_robin", "weighted", "least_busy", "lowest_latency")
 
 Row = tuple[str, str]
 
@@ -99,13 +96,14 @@ class Wire:
         writer.close()
         return first, ways[1:]
 
-    async def status(self) -> tuple[bool, float]:
-        """Whether a call that is not streamed succeeded, and its seconds."""
+    async def outcome(self, *, stream: bool) -> tuple[bool, float]:
+        """Whether a call got its whole answer, and its seconds."""
         begun = time.perf_counter()
-        reader, writer = await self.send(stream=False)
+        reader, writer = await self.send(stream=stream)
         answer = await reader.read()
         writer.close()
-        return answer.startswith(b"HTTP/1.1 200"), time.perf_counter() - begun
+        whole = not stream or b"[DONE]" in answer
+        return whole and answer.startswith(b"HTTP/1.1 200"), time.perf_counter() - begun
 
 
 class Fake:
@@ -115,12 +113,19 @@ class Fake:
         self.asked = asyncio.Event()
         self.left: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self.phase = "paced"
+        self.pooled = 0
+        """Requests that reached the targets of a pool of three."""
 
     async def answer(self, exchange: Exchange) -> None:
         """By the model's name, or by the phase in which the caller will leave."""
         model = exchange.body["model"]
+        self.pooled += model in ("hangs", "slow")
         if model == "hangs":
             await exchange.gone()
+        elif model == "slow" and exchange.body.get("stream"):
+            await asyncio.sleep(SLOW_S)
+            text = [sse(chunk({"content": "slow"})), sse(chunk({}, "stop")), b"data: [DONE]\n\n"]
+            await exchange.stream(text)
         elif model == "slow":
             await asyncio.sleep(SLOW_S)
             await exchange.json(200, orjson.dumps(completion("slow")))
@@ -200,18 +205,28 @@ async def hang_ups(fake: Fake, wire: Wire, calls: int) -> list[Row]:
     return rows
 
 
-async def sick(wire: Wire, calls: int, at_once: int) -> Row:
-    """Calls to the pool of which one target is dead, one hangs and one is slow."""
-    gate = asyncio.Semaphore(at_once)
+async def sick(fake: Fake, wire: Wire, calls: int) -> list[Row]:
+    """Calls to a pool of which one target is dead, one hangs and one is slow.
 
-    async def one() -> tuple[bool, float]:
+    Every other call is a stream.
+    """
+    strategy, _, at_once = wire.model.rpartition("_")
+    gate = asyncio.Semaphore(int(at_once))
+    fake.pooled = 0
+
+    async def one(n: int) -> tuple[bool, float]:
         async with gate:
-            return await wire.status()
+            return await wire.outcome(stream=bool(n % 2))
 
-    done = await asyncio.gather(*(one() for _ in range(calls)))
+    done = await asyncio.gather(*(one(n) for n in range(calls)))
     share = sum(ok for ok, _ in done) / len(done)
     p99 = quantile([s for _, s in done], 0.99)
-    return f"pool of three, `{wire.model}`: calls that succeed", f"{share:.1%} (p99 {p99:.2f} s)"
+    name = f"pool of three, {strategy}, {at_once} at once"
+    missed = "" if share == 1 else ", MISSED 100 %"
+    return [
+        (f"{name}: calls that succeed", f"{share:.1%} (p99 {p99:.2f} s{missed})"),
+        (f"{name}: requests upstream saw", f"{fake.pooled / calls:.3f} a call"),
+    ]
 
 
 async def measure(calls: int) -> list[Row]:
@@ -220,7 +235,11 @@ async def measure(calls: int) -> list[Row]:
     async with raw_upstream(fake.answer) as server:
         with tempfile.TemporaryDirectory() as folder:
             config = Path(folder) / "gateway.yaml"
-            config.write_text(CONFIG.format(url=server.url, dead=free_port(), first=FIRST_TOKEN_S))
+            three = "".join(
+                POOL_OF_THREE.format(strategy=strategy, at_once=at_once, first=FIRST_TOKEN_S)
+                for strategy, at_once in itertools.product(STRATEGIES, AT_ONCE)
+            )
+            config.write_text(CONFIG.format(url=server.url, dead=free_port(), three=three))
             return await _served(config, fake, server, calls)
 
 
@@ -233,8 +252,8 @@ async def _served(config: Path, fake: Fake, server: RawUpstream, calls: int) -> 
         ways["parsed"] = Wire(gateway.port, "captured")
         rows = await added(direct, ways, calls)
         rows += await hang_ups(fake, ways["bytes forwarded"], calls)
-        for pool in ("sick", "tuned"):
-            rows.append(await sick(Wire(gateway.port, pool), calls * 10, 10))
+        for strategy, at_once in itertools.product(STRATEGIES, AT_ONCE):
+            rows += await sick(fake, Wire(gateway.port, f"{strategy}_{at_once}"), calls * 10)
         return rows
     finally:
         await asyncio.to_thread(running.__exit__, None, None, None)
@@ -257,9 +276,11 @@ def markdown(rows: list[Row], calls: int) -> str:
         "",
         "Added = through the gateway less the direct way, medians (and 99th percentiles) of the "
         "same run. The pool of three has one target that refuses connections, one that hangs "
-        f"before its first byte ({FIRST_TOKEN_S} s until it is given up) and one that takes "
-        f"{SLOW_S:g} s; 10 calls at once. `sick` is round_robin with the default breaker and "
-        "retry budget, `tuned` is least_busy with `breaker: {least_calls: 3}`.",
+        "before its first byte and one that takes "
+        f"{SLOW_S:g} s; every second call is a stream. Retries, retry budget and breaker are the "
+        f"defaults; `first_token_s` and `answer_s` are scaled down to {FIRST_TOKEN_S} s, so that "
+        "p99 is that wait plus the slow answer. Requests that the upstream saw are those at the "
+        "hanging and the slow target; a refused connection reaches nobody.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 import pytest
 
 from headgate_core.context import Context
-from headgate_core.errors import Again, Ended, HeadgateError, InvalidRequest, UpstreamTruncated
+from headgate_core.errors import (
+    Again,
+    Ended,
+    HeadgateError,
+    Internal,
+    InvalidRequest,
+    ShuttingDown,
+    UpstreamTruncated,
+)
 from headgate_core.pipeline import Pipeline, Stage
 from headgate_core.reply import Chunk, Done, Event, Reply
 
@@ -182,3 +190,92 @@ def test_a_call_that_cannot_be_recorded_is_not_passed_off_as_complete() -> None:
         asyncio.run(run())
     assert got == [Chunk({"text": "x"})]
     assert log == ["a", "settle", "record"]
+
+
+@dataclass
+class Slow:
+    """A last stage that waits, then notes that it ran to its end."""
+
+    name: str
+    log: list[str]
+    begun: asyncio.Event
+    release: asyncio.Event
+    last: bool = True
+    reenter: bool = False
+
+    async def run(self, ctx: Context) -> None:
+        self.begun.set()
+        await self.release.wait()
+        self.log.append(self.name)
+
+
+ENDS = pytest.mark.parametrize(
+    ("raised", "outcome"),
+    [
+        (None, None),
+        (InvalidRequest("no"), InvalidRequest),
+        (RuntimeError("broken"), Internal),
+    ],
+    ids=["answered", "refused", "broken"],
+)
+
+
+@ENDS
+@pytest.mark.parametrize("cut", [False, True], ids=["hang-up", "cut-off"])
+def test_who_leaves_while_the_last_stages_run_leaves_them_to_their_end(
+    raised: Exception | None, outcome: type[HeadgateError] | None, cut: bool
+) -> None:
+    log: list[str] = []
+
+    async def story() -> None:
+        record = Slow("record", log, asyncio.Event(), asyncio.Event())
+        first = Step("a", log, makes=[reply("x")], raises=[raised] if raised else [])
+        ctx = context()
+        call = asyncio.create_task(drained(Pipeline([first, record]), ctx))
+        await record.begun.wait()
+        ctx.cut = ShuttingDown("going down") if cut else None
+        call.cancel()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not call.done(), "it waits for the record"
+        record.release.set()
+        await asyncio.wait({call})
+        assert log == ["a", "record"]
+        assert call.cancelled() != cut, "who cuts off what has ended gets it as it ended"
+        assert not ctx.cancelled
+        assert type(ctx.error) is (outcome or type(None))
+
+    asyncio.run(story())
+
+
+def test_a_second_hang_up_does_not_take_the_record_away() -> None:
+    log: list[str] = []
+
+    async def story() -> None:
+        record = Slow("record", log, asyncio.Event(), asyncio.Event())
+        call = asyncio.create_task(
+            drained(Pipeline([Step("a", log, makes=[reply("x")]), record]), context())
+        )
+        await record.begun.wait()
+        while not call.done():
+            call.cancel()
+            await asyncio.sleep(0)
+        record.release.set()
+        await asyncio.gather(*(t for t in asyncio.all_tasks() if t.get_name() == "last stages"))
+
+    asyncio.run(story())
+    assert log == ["a", "record"]
+
+
+def test_what_cannot_be_closed_does_not_keep_a_call_from_its_record() -> None:
+    log: list[str] = []
+
+    async def broken() -> None:
+        raise RuntimeError("broken")
+
+    ctx = context()
+    ctx.closers.append(broken)
+    stages: list[Stage] = [Step("a", log, makes=[reply("x")]), Step("record", log, last=True)]
+    events = asyncio.run(drained(Pipeline(stages), ctx))
+    assert [type(e) for e in events] == [Chunk, Done]
+    assert log == ["a", "record"]

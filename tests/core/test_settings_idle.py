@@ -83,6 +83,8 @@ def test_a_route_of_a_team_that_nobody_declared_is_refused(tmp_path: Path) -> No
         ("temperature: true", "`temperature` must be a number"),
         ("max_tokens: null", "`max_tokens` must be a number"),
         ('top_p: "0.5"', "`top_p` must be a number"),
+        ("stop: 5", "`stop` must be a text or a list of texts, found 5."),
+        ("tools: [{type: function}]", "`tools` is wrong: `tools[0].function` is missing"),
     ],
 )
 def test_parameters_that_no_request_may_have_are_refused(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import os
+import time
+from collections.abc import Sequence
 
 import pytest
+from collector import collector
 from ledger_records import attempt, call, score
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
@@ -21,48 +20,6 @@ from headgate_core.telemetry.hook import TelemetryHook
 from headgate_core.telemetry.otlp import OtlpExporter
 from headgate_core.telemetry.profile import profile
 from headgate_core.telemetry.spans import SpanRecord, spans
-
-
-class Collector(ThreadingHTTPServer):
-    """A collector on loopback that keeps what it is sent."""
-
-    daemon_threads = True
-
-    def __init__(self, status: int) -> None:
-        super().__init__(("127.0.0.1", 0), Receiver)
-        self.status = status
-        self.received: list[tuple[str, dict[str, str], ExportTraceServiceRequest]] = []
-
-    @property
-    def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class Receiver(BaseHTTPRequestHandler):
-    server: Collector
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        request = ExportTraceServiceRequest.FromString(body)
-        self.server.received.append((self.path, dict(self.headers), request))
-        self.send_response(self.server.status)
-        self.send_header("content-length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def collector(status: int = 200) -> Iterator[Collector]:
-    with Collector(status) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def some_spans() -> list[SpanRecord]:
@@ -138,8 +95,9 @@ def test_a_record_that_cannot_become_spans_costs_only_telemetry() -> None:
         exporter = OtlpExporter(OtlpSettings(endpoint=server.endpoint))
         exporter.start()
         exporter.offer(broken)
-        while not exporter.failed:
-            threading.Event().wait(0.01)
+        deadline = time.monotonic() + 30
+        while not exporter.failed and time.monotonic() < deadline:
+            os.sched_yield()
         exporter.offer(some_spans)
         exporter.stop()
     assert exporter.exported == len(some_spans())

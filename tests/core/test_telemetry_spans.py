@@ -9,8 +9,9 @@ import pytest
 from ledger_records import STARTED, attempt, call, score, usage
 
 from headgate_core.records import CallRecord
+from headgate_core.telemetry.evaluations import score_span
 from headgate_core.telemetry.profile import FILES, profile
-from headgate_core.telemetry.spans import SpanRecord, score_span, spans
+from headgate_core.telemetry.spans import SpanRecord, spans
 
 CLIENT_ATTRIBUTES: dict[str, type] = {
     "gen_ai.operation.name": str,

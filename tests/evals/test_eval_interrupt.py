@@ -49,7 +49,7 @@ def test_ctrl_c_while_the_commands_are_loaded_is_not_silent(
     def interrupted() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("headgate_gateway.cli.build_app", interrupted)
+    monkeypatch.setattr("headgate_gateway.command_line.build_app", interrupted)
     assert run(["eval", "run", "any"]) == 130
     assert capsys.readouterr().err == "headgate: interrupted\n"
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
 from configs import write_config
+from langchain_openai import OpenAIEmbeddings
+from pydantic import SecretStr
 from running import Server, serving
 
 from headgate_core.settings.load import load_settings
@@ -20,13 +24,16 @@ pytestmark = pytest.mark.slow
 
 CONFIG = """\
 auth: {keys: open}
-providers: [{name: here, use: local_embeddings}]
+providers:
+  - {name: here, use: local_embeddings}
+  - {name: strict, use: local_embeddings, options: {token_ids: refuse}}
 pools:
   - {name: minilm, serves: embeddings, targets: [{provider: here, model: all-MiniLM-L6-v2}]}
   - name: loose
     serves: embeddings
     targets: [{provider: here, model: all-MiniLM-L6-v2}]
     drop_unsupported: true
+  - {name: texts, serves: embeddings, targets: [{provider: strict, model: all-MiniLM-L6-v2}]}
 """
 TEXTS = ["The cat sat on the mat.", "Interest rates rose again."]
 
@@ -72,10 +79,37 @@ def test_usage_is_estimated_and_nothing_is_charged(local: tuple[Server, Path]) -
     assert record["usage"]["input_tokens"] == raw.parse().usage.prompt_tokens
 
 
-def test_token_ids_are_refused_with_the_fix(local: tuple[Server, Path]) -> None:
+def test_token_ids_mean_the_text_that_they_were_made_of(local: tuple[Server, Path]) -> None:
+    # cl100k_base of the two texts below
+    cat = [791, 8415, 7731, 389, 279, 5634, 13]
+    naive = [3458, 38672, 588, 91416]
+    made = client(local[0]).embeddings
+    for given, texts in (
+        (cat, ["The cat sat on the mat."]),
+        ([cat, naive], ["The cat sat on the mat.", "naïve 😀"]),
+    ):
+        from_ids = made.create(model="minilm", input=given)
+        from_text = made.create(model="minilm", input=texts)
+        assert [one.embedding for one in from_ids.data] == [one.embedding for one in from_text.data]
+        assert from_ids.usage == from_text.usage
+
+
+@pytest.mark.parametrize(
+    ("given", "param"), [([1, 100256], "input[1]"), ([[1], [2, 3, 10**9]], "input[1][2]")]
+)
+def test_a_token_id_outside_the_vocabulary_is_named(
+    local: tuple[Server, Path], given: Any, param: str
+) -> None:
+    with pytest.raises(openai.BadRequestError, match="no token id of cl100k_base") as caught:
+        client(local[0]).embeddings.create(model="minilm", input=given)
+    assert caught.value.param == param
+
+
+def test_token_ids_can_be_refused_with_the_fix(local: tuple[Server, Path]) -> None:
     with pytest.raises(openai.BadRequestError, match="check_embedding_ctx_length=False") as caught:
-        client(local[0]).embeddings.create(model="minilm", input=[[1, 2], [3]])
+        client(local[0]).embeddings.create(model="texts", input=[[1, 2], [3]])
     assert caught.value.param == "input"
+    assert client(local[0]).embeddings.create(model="texts", input="x").data
 
 
 def test_dimensions_cannot_be_honoured(local: tuple[Server, Path]) -> None:
@@ -89,17 +123,29 @@ def test_dimensions_cannot_be_honoured(local: tuple[Server, Path]) -> None:
     assert len(raw.parse().data[0].embedding) == 384
 
 
-def test_langchain_embeds_text(local: tuple[Server, Path]) -> None:
-    from langchain_openai import OpenAIEmbeddings
-    from pydantic import SecretStr
-
-    embedder = OpenAIEmbeddings(
-        model="minilm",
-        openai_api_base=f"{local[0].url}/v1",
-        openai_api_key=SecretStr("none"),
-        check_embedding_ctx_length=False,
+def langchain(server: Server, **more: Any) -> OpenAIEmbeddings:
+    url = f"{server.url}/v1"
+    return OpenAIEmbeddings(
+        model="minilm", openai_api_base=url, openai_api_key=SecretStr("none"), **more
     )
+
+
+def test_langchain_embeds_text(local: tuple[Server, Path]) -> None:
+    embedder = langchain(local[0], check_embedding_ctx_length=False)
     documents = embedder.embed_documents(TEXTS)
     query = embedder.embed_query("a cat on a mat")
     near, far = (sum(a * b for a, b in zip(query, d, strict=True)) for d in documents)
     assert near > far + 0.3
+
+
+def test_langchain_as_it_is_gets_the_vectors_of_its_texts(
+    local: tuple[Server, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = find_spec("litellm")
+    assert spec is not None and spec.origin is not None
+    tables = Path(spec.origin).parent / "litellm_core_utils" / "tokenizers"
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tables))  # the client's own, without a download
+    texts = [*TEXTS, "日本語のテキスト, naïve 😀 and <|endoftext|>\n\n  x = {}"]
+    expected = langchain(local[0], check_embedding_ctx_length=False).embed_documents(texts)
+    for vector, same in zip(langchain(local[0]).embed_documents(texts), expected, strict=True):
+        assert vector == pytest.approx(same, abs=1e-7)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import openai
 import pytest
 from asking import user
 from endpoints_world import World, world
@@ -108,22 +107,6 @@ def test_nothing_is_dropped_where_nothing_is_known(place: World) -> None:
     )
     assert "x-headgate-dropped" not in raw.headers
     assert place.fake.seen[-1]["made_up"] == 1
-
-
-def test_langchain_chats_and_binds_tools(place: World) -> None:
-    from langchain_openai import ChatOpenAI
-    from pydantic import SecretStr
-
-    place.fake.answers[:] = [says("Hello", " world")]
-    url = f"{place.server.url}/v1"
-    chat = ChatOpenAI(model="gpt-4o", base_url=url, api_key=SecretStr("none"), max_retries=0)
-    assert chat.invoke("Say hello.").content == "Hello world"
-    assert "".join(str(c.content) for c in chat.stream("Say hello.")) == "Hello world"
-    chat.bind_tools(TOOLS).invoke("Say hello.")
-    assert place.fake.seen[-1]["tools"][0]["function"]["name"] == "f"
-    spoken = ChatOpenAI(model="spoken", base_url=url, api_key=SecretStr("none"), max_retries=0)
-    with pytest.raises(openai.BadRequestError, match="tools"):
-        spoken.bind_tools(TOOLS).invoke("Say hello.")
 
 
 BASE = """\

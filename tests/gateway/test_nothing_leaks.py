@@ -125,7 +125,7 @@ def with_message(**members: Any) -> Json:
         with_message(thinking_blocks=[{"type": "thinking", "thinking": ADDRESS}]),
         with_message(provider_specific_fields={"note": {"deep": [ADDRESS]}}),
     ],
-    ids=lambda b: next(iter(set(b["choices"][0]["message"]) - {"role"})),
+    ids=lambda b: list(b["choices"][0]["message"])[-1],
 )
 def test_no_member_of_a_whole_message_carries_it_out(place: Place, body: Json) -> None:
     place.fake.answers[:] = [answers(body)]
@@ -166,6 +166,58 @@ def test_an_unknown_member_of_a_stream_is_taken_out_when_it_cannot_be_followed(
     text = place.raw_stream("guarded")
     assert ADDRESS not in text
     assert '"dropped":["delta.musings"]' in text
+
+
+PARTS = [{"type": "thinking", "thinking": [{"type": "text", "text": "Well."}]}]
+PARTS += [{"type": "text", "text": "Write to jane.doe@"}, {"type": "text", "text": "example.com"}]
+
+
+def test_a_list_of_parts_in_a_stream_is_one_text(place: Place) -> None:
+    place.fake.answers[:] = [streams(chunk({"content": PARTS}), chunk({}, "stop"))]
+    text = place.raw_stream("guarded")
+    assert '"reasoning_content":"Well."' in text
+    assert "example.com" not in text
+    assert "[EMAIL]" in text
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"tool_calls": [{"id": "1", "function": {"name": "f", "arguments": {"to": ADDRESS}}}]},
+        {"function_call": {"name": "f", "arguments": {"to": ADDRESS}}},
+        {"annotations": [{"type": "url_citation", "url_citation": {"title": ADDRESS}}]},
+        {"tool_calls": [{"id": "1", "function": {"name": ADDRESS, "arguments": "{}"}}]},
+        {"content": "Hi", "zz": {ADDRESS: 1}},
+    ],
+    ids=["arguments", "function_call", "annotations", "name", "member"],
+)
+def test_no_odd_member_carries_it_out(place: Place, members: Json, stream: bool) -> None:
+    place.fake.answers[:] = [
+        streams(chunk(members), chunk({}, "tool_calls"))
+        if stream
+        else answers(with_message(**members))
+    ]
+    got = place.raw_stream("guarded") if stream else json.dumps(place.server.chat("guarded", "x"))
+    assert ADDRESS not in got
+    if "Not with me" not in got:
+        assert "[EMAIL]" in got or "dropped" in got or "content_filter" in got
+
+
+def test_a_blocked_stream_tells_the_usage_that_was_asked_for(place: Place) -> None:
+    place.fake.answers[:] = [says(f"The key is {SECRET}.")]
+    text = place.raw_stream("guarded", stream_options={"include_usage": True})
+    bodies = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
+    assert bodies[-2]["choices"][0]["finish_reason"] == "content_filter"
+    assert bodies[-1]["choices"] == []
+    assert bodies[-1]["usage"] == {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
+
+
+@pytest.mark.parametrize("text", [f"data: {ADDRESS}", f"data:text/plain,{ADDRESS}"])
+def test_a_text_is_no_file_because_it_begins_like_one(place: Place, text: str) -> None:
+    place.fake.answers[:] = [says("ok")]
+    place.server.chat("guarded", text)
+    assert ADDRESS not in json.dumps(place.fake.seen[-1])
 
 
 def test_held_text_comes_out_when_the_upstream_never_says_why_it_finished(place: Place) -> None:
@@ -228,8 +280,8 @@ def test_a_blocked_answer_is_booked_with_what_the_upstream_reported(place: Place
         "select a.outcome, a.input_tokens, a.cost_pico, c.cost_pico as call_pico, c.unpriced "
         "from attempts a join calls c using (call_id) where c.outcome = 'refused' "
         "and a.attempt_id is not null order by a.started_unix_ns"
-    )
-    assert [r["outcome"] for r in rows] == ["ok", "cancelled"]
+    )[-2:]
+    assert [r["outcome"] for r in rows] == ["ok", "ok"]
     assert all(r["cost_pico"] == r["call_pico"] > 0 and not r["unpriced"] for r in rows)
     assert rows[0]["input_tokens"] == 11
 
@@ -242,7 +294,7 @@ def test_nothing_is_kept_of_what_a_guard_blocked(place: Place) -> None:
 
 
 def test_nothing_is_kept_of_callers_who_are_not_admitted(place: Place) -> None:
-    text = "words of a stranger 4711"
+    text = "words of a stranger"
     status, body = place.server.post(
         "/v1/chat/completions",
         {"model": "captured", "messages": [{"role": "user", "content": text}]},
@@ -250,7 +302,7 @@ def test_nothing_is_kept_of_callers_who_are_not_admitted(place: Place) -> None:
     )
     assert status == 401
     place.server.get(f"/v1/calls/{body['error']['call_id']}")
-    assert "4711" not in place.kept()
+    assert text not in place.kept()
 
 
 def test_masked_capture_masks_whatever_the_guards_say(place: Place) -> None:

@@ -9,13 +9,29 @@ from pathlib import Path
 import pytest
 from asking import client_of, user
 from configs import write_config
-from running import Server, run, serving
+from openai import APIError
+from running import Server, free_port, run, serving
 from upstream import Upstream, fails, says, upstream
+
+from headgate_core.errors import UpstreamStatus, UpstreamUnreachable
+from headgate_gateway.providers.litellm import mapped
+
+AWAY = {
+    "openai": "openai/gpt-4.1-mini",
+    "anthropic": "anthropic/claude-haiku-4-5",
+    "mistral": "mistral/mistral-small-latest",
+}
+"""Pools whose provider listens nowhere: each is another client inside the SDK."""
 
 
 @pytest.fixture(scope="module")
 def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Upstream, Path]]:
     folder = tmp_path_factory.mktemp("litellm")
+    away = "\n".join(
+        f"              - {{name: {name}, retries: {{attempts: 1}}, "
+        f"targets: [{{provider: away, model: {model}}}]}}"
+        for name, model in AWAY.items()
+    )
     with upstream(says("Hello", " world")) as fake:
         config = write_config(
             folder,
@@ -25,10 +41,14 @@ def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, U
               - name: hosted
                 use: litellm
                 options: {{api_key: "env:TEST_KEY", api_base: "{fake.url}"}}
+              - name: away
+                use: litellm
+                options: {{api_key: "env:TEST_KEY", api_base: "http://127.0.0.1:{free_port()}/v1"}}
             pools:
               - name: p
                 targets: [{{provider: hosted, model: openai/gpt-4.1-mini}}]
                 retries: {{attempts: 1}}
+{away}
             routes: [{{name: plain, pool: p}}]
             """,
         )
@@ -72,6 +92,57 @@ def test_failures_keep_their_meaning(
     fake.answers[:] = [fails(sent)]
     assert server.chat("plain", "hi")[0] == seen
     fake.answers[:] = [says("Hello", " world")]
+
+
+def test_a_stream_that_was_cut_off_is_no_complete_answer(
+    hosted: tuple[Server, Upstream, Path],
+) -> None:
+    server, fake, _ = hosted
+    fake.answers[:] = [says("Hello", " world", done=False, finish=False)]
+    text = ""
+    with client_of(server.url) as client, pytest.raises(APIError) as raised:
+        for part in client.chat.completions.create(model="plain", messages=user("hi"), stream=True):
+            assert not any(choice.finish_reason for choice in part.choices)
+            text += "".join(choice.delta.content or "" for choice in part.choices)
+    fake.answers[:] = [says("Hello", " world")]
+    assert (text, raised.value.code) == ("Hello world", "upstream_truncated")
+
+
+@pytest.mark.parametrize("model", AWAY)
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_refused_connection_is_no_reply(
+    hosted: tuple[Server, Upstream, Path], model: str, stream: bool
+) -> None:
+    server, _, _ = hosted
+    status, body = server.chat(model, "hi", stream=stream)
+    error = body["error"]
+    assert (status, error["code"]) == (502, "upstream_unreachable")
+    assert "127.0.0.1" in error["message"] and "upstream_status" not in error
+    assert "ssl" not in error["message"] and "litellm" not in error["message"]
+    [attempt] = server.get(f"/v1/calls/{error['call_id']}")[1]["attempts"]
+    assert (attempt["outcome"], attempt["status"], attempt["cost_pico"]) == ("error", None, 0)
+
+
+class ConnectError(Exception):
+    """As the SDK's HTTP client calls it."""
+
+
+class InternalServerError(Exception):
+    """As the SDK raises it, where a reply had this status and where there was none."""
+
+    status_code = 500
+    message = "litellm.InternalServerError: Connection error."
+
+
+@pytest.mark.parametrize("cause", [ConnectError("Connect call failed"), ValueError("a fault")])
+def test_a_500_of_the_sdks_own_is_no_reply_of_the_provider(cause: Exception) -> None:
+    try:
+        raise InternalServerError from cause
+    except InternalServerError as raised:
+        error = mapped(raised)
+    assert not isinstance(error, UpstreamStatus)
+    if isinstance(cause, ConnectError):
+        assert isinstance(error, UpstreamUnreachable) and not error.sent
 
 
 def test_every_exception_of_the_sdk_is_mapped() -> None:

@@ -76,7 +76,7 @@ def test_an_event_is_there_as_soon_as_its_end_is_whatever_the_line_end() -> None
 
 def test_other_fields_and_comments_inside_an_event_are_kept_in_its_bytes() -> None:
     [event] = SseSplitter().feed(b"event: a\r\nid: 7\r\n: c\r\ndata: x\r\ndata: y\r\n\r\n")
-    assert event == (b"event: a\nid: 7\n: c\ndata: x\ndata: y\n\n", b"x\ny")
+    assert event == SseEvent(b"event: a\nid: 7\n: c\ndata: x\ndata: y\n\n", b"x\ny", b"a")
 
 
 def test_an_event_without_an_end_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,11 +12,12 @@ from upstream import upstream
 
 PROGRAM = """
 import asyncio, json, sys
-from headgate_core.settings.load import load_settings
+from pathlib import Path
 from headgate_gateway.http.app import App
+from headgate_gateway.http.overrides import source_of
 
 async def main():
-    app = App(load_settings(sys.argv[1]), lambda error: print(error, file=sys.stderr))
+    app = App(source_of(Path(sys.argv[1]), {}), lambda error: print(error, file=sys.stderr))
     inbox, sent = asyncio.Queue(), asyncio.Queue()
     life = asyncio.create_task(app({"type": "lifespan"}, inbox.get, sent.put))
     await inbox.put({"type": "lifespan.startup"})

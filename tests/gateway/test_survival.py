@@ -8,8 +8,10 @@ import socket
 import threading
 from pathlib import Path
 
+import pytest
 from aiohttp import web
 from configs import proxy_config
+from in_process import opened
 from running import Server, run, serving
 from upstream import chunk, says, sse, upstream
 
@@ -91,3 +93,46 @@ def test_a_hang_up_closes_the_upstream_and_is_recorded_as_cancelled(tmp_path: Pa
         found = calls(config)
     assert [c["outcome"] for c in found] == ["cancelled"]
     assert found[0]["status"] == 499
+
+
+class SlowMasker:
+    """Masks when it is let."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+        self.release = asyncio.Event()
+
+    async def mask(self, text: str) -> str:
+        self.begun.set()
+        await self.release.wait()
+        return text.replace("secret", "[SECRET]")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_who_leaves_while_the_call_is_being_recorded_has_its_record_and_its_cost(
+    tmp_path: Path, stream: bool
+) -> None:
+    async def story(config: Path) -> None:
+        async with opened(config) as place:
+            plan = place.endpoints.gateway.parts.models["plain"]
+            plan.masker = masker = SlowMasker()
+            hangup = asyncio.Event()
+            messages = [{"role": "user", "content": "my secret"}]
+            body = {"model": "plain", "messages": messages, "stream": stream}
+            call = asyncio.create_task(place.ask(body, hangup=hangup))
+            async with asyncio.timeout(30):
+                await masker.begun.wait()
+                hangup.set()
+                while not call.cancelling():
+                    await asyncio.sleep(0)
+                masker.release.set()
+                answer = await call
+            assert answer.ends == 0, "the client has left"
+            (record,) = place.records
+            assert (record["outcome"], record["cost_pico"]) == ("ok", 15_600_000)
+            assert record["content"]["messages"][0]["content"] == "my [SECRET]"
+
+    with upstream(says("done")) as fake:
+        config = proxy_config(tmp_path, fake.url, more="defaults: {capture: masked}\n")
+        asyncio.run(story(config))
+        assert [c["cost_pico"] for c in calls(config)] == [15_600_000]

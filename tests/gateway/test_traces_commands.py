@@ -160,7 +160,7 @@ def test_a_program_gets_the_whole_record_and_exact_money(config: Path) -> None:
     record = eventful()
     store_lines(config, {"t": "call", "call": record}, scores_line(record["call_id"], 1))
     shown = json.loads(run("show", record["call_id"], "--json", "--config", str(config)))
-    assert shown == {**record, "scores": []}
+    assert shown == {**record, "scores": [], "feedback": []}
     (listed,) = json.loads(run("list", "--json", "--config", str(config)))
     assert (listed["call_id"], listed["cost_usd"]) == (record["call_id"], "0.000072000001")
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from rag_fakes import WordEmbedder
+from rag_fakes import WordEmbedder, compared
 
 from headgate_core.context import Context
 from headgate_core.errors import ConfigurationError, UpstreamStatus
@@ -17,6 +17,7 @@ from headgate_core.ports import ModelRequest, Tools
 from headgate_core.reply import Chunk, Done, Event, Reply
 from headgate_core.types import Passage, Principal, Purpose
 from headgate_gateway.stages.cite import citations
+from headgate_rag.nearness import Nearness
 from headgate_rag.plain import clean
 from headgate_rag.providers.extractive import Extractive
 from headgate_rag.statements import statements
@@ -37,6 +38,10 @@ class Embedder:
     ) -> list[list[float]]:
         self.asked.append((purpose, principal.key_id))
         return self.model.encode(texts)
+
+    async def nearest(self, question: str, texts: Sequence[str], principal: Principal) -> Nearness:
+        self.asked.append((Purpose.EMBED, principal.key_id))
+        return compared(question, texts)
 
 
 def passage(heading: str, text: str, title: str = "Guide") -> Passage:

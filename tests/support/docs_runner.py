@@ -1,9 +1,10 @@
 """The documentation as tests see it: pages, their fenced blocks, and one script a page.
 
 What a reader would type is typed: ``bash``, ``sh`` and ``console`` blocks become commands,
-``python`` blocks become programs, ``sql`` blocks queries of the store. A block whose first line is
-``# file: PATH`` is written there. Where running a command would go too far (a set-up, a server that
-stays, a download), what it names is checked instead.
+``python`` blocks become programs, ``sql`` blocks queries of the store. ``js`` blocks are programs
+for Node.js, each run by itself, so that a page's other blocks need no Node.js. A block whose first
+line is ``# file: PATH`` is written there. Where running a command would go too far (a set-up, a
+server that stays, a download), what it names is checked instead.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 DEMO_URL = "http://127.0.0.1:8080"
 
 SHELL = ("bash", "sh", "console")
+JAVASCRIPT = ("js", "mjs")
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# file: (\S+)\n")
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")

@@ -83,6 +83,7 @@ class Place:
         hangup: asyncio.Event | None = None,
         saw: Callable[[bytes], None] | None = None,
         path: str = "/v1/chat/completions",
+        headers: dict[str, str] | None = None,
     ) -> Answer:
         """One call; ``hangup`` is when the client leaves, ``saw`` is told each piece it gets."""
         answer = Answer()
@@ -110,12 +111,13 @@ class Place:
                     saw(message["body"])
             answer.ends += not message.get("more_body")
 
-        headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+        sent_headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+        sent_headers += [(k.encode(), v.encode()) for k, v in (headers or {}).items()]
         scope = {
             "type": "http",
             "method": "POST",
             "path": path,
-            "headers": headers,
+            "headers": sent_headers,
             "client": ("127.0.0.1", 1),
             "query_string": b"",
         }

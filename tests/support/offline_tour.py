@@ -14,6 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from demo import few_cases
 from running import run, serving
 
 QUESTION = "How are retries decided?"
@@ -40,7 +41,7 @@ def main(config: Path) -> None:
     loopback_up()
     command("ingest", "docs", "--config", str(config))
     command("ask", QUESTION, "--config", str(config))
-    command("eval", "run", "demo", "--config", str(config))
+    command("eval", "run", few_cases(config), "--config", str(config))
     with serving(config) as server:
         status, body = server.chat("headgate-docs", QUESTION)
         print(json.dumps({"status": status, "body": body}))

@@ -115,6 +115,7 @@ async def _request(reader: asyncio.StreamReader) -> tuple[Json, dict[str, str]] 
         return None
     lines = [line.partition(":") for line in head.split("\r\n")[1:] if line]
     headers = {name.lower(): value.strip() for name, _, value in lines}
+    headers[":path"] = head.split(" ", 2)[1]
     body = await reader.readexactly(int(headers.get("content-length", "0")))
     return orjson.loads(body), headers
 

@@ -14,7 +14,10 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-ENDPOINTS = ("chat/completions", "embeddings", "rerank", "moderations")
+ENDPOINTS = (
+    *("chat/completions", "embeddings", "rerank", "moderations"),
+    *("responses", "completions", "messages"),
+)
 """What the fake answers below ``/v1``."""
 
 Json = dict[str, Any]

@@ -11,7 +11,7 @@
     ``UpstreamMalformed``, ``UpstreamCredentialsExhausted``
   ``ServiceError``            our own side failed
     ``StoreError``, ``BrokenIndex``, ``GuardFailed``, ``RetrievalFailed``,
-    ``MissingExtra``, ``Internal``
+    ``MissingExtra``, ``ShuttingDown``, ``Internal``
 
 ``Ended`` and ``Again`` are control flow, not errors.
 """
@@ -37,6 +37,7 @@ from headgate_core.errors.service import (
     Internal,
     RetrievalFailed,
     ServiceError,
+    ShuttingDown,
     StoreError,
 )
 from headgate_core.errors.upstream import (
@@ -70,6 +71,7 @@ __all__ = [
     "RequestError",
     "RetrievalFailed",
     "ServiceError",
+    "ShuttingDown",
     "StoreError",
     "TooLarge",
     "Unauthenticated",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from headgate_core.errors.base import HeadgateError
 
 
@@ -10,10 +12,29 @@ class ServiceError(HeadgateError):
 
 
 class StoreError(ServiceError):
-    """The database cannot be opened, read or written."""
+    """The database cannot be opened, read or written.
+
+    What it says is for the operator; callers get ``message``, which tells nothing of the inside.
+    """
 
     status = 503
     code = "store_unavailable"
+
+    def __init__(self, reason: str, *, message: str = "The gateway's database is away.") -> None:
+        super().__init__(reason)
+        self.message = message
+
+
+class ShuttingDown(ServiceError):
+    """The process ends: it takes no new calls, or this one had no more time."""
+
+    status = 503
+    code = "shutting_down"
+    sdk_may_retry: ClassVar[bool | None] = True
+
+    def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
+        super().__init__(message, extra={"retry_after_s": retry_after_s})
+        self.retry_after_s = retry_after_s
 
 
 class BrokenIndex(ServiceError):

@@ -31,10 +31,16 @@ class UpstreamCredentialsExhausted(UpstreamError):
 
 
 class UpstreamTimeout(UpstreamError):
-    """One of the four timers fired; the message names it and its value."""
+    """One of the timers fired; the message names it and its value."""
 
     status = 504
     code = "upstream_timeout"
+    sent: bool = True
+    """False: no connection came about, so the target has done no work."""
+    timer: str = ""
+    """Which of the routing's own timers fired; empty = the provider itself gave up."""
+    at_fault: bool = True
+    """False: the time was over for other reasons than the target's, so it says nothing of it."""
 
 
 class UpstreamTruncated(UpstreamError):

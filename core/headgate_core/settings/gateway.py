@@ -8,7 +8,7 @@ from typing import ClassVar
 from pydantic import Field, PrivateAttr
 
 from headgate_core.settings.base import Settings
-from headgate_core.settings.document import Document
+from headgate_core.settings.document import Document, Place
 from headgate_core.settings.pools import PoolSettings, PriceSettings, ProviderSettings
 from headgate_core.settings.retrieval import CollectionSettings
 from headgate_core.settings.routes import (
@@ -62,6 +62,10 @@ class GatewaySettings(Settings):
     def hash(self) -> str:
         """SHA-256 over the effective configuration, first 12 hexadecimal digits."""
         return self._hash
+
+    def place(self, *trail: str | int) -> Place:
+        """The file and line of a member, or of the nearest thing above it."""
+        return self._document.place(trail) if self._document else Place(self._path, 1)
 
     @property
     def data_dir(self) -> Path:

@@ -6,10 +6,12 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from headgate_core.endpoints import Kind
 from headgate_core.settings.base import PluginUse, Settings
+
+MOST_ATTEMPTS = 10
 
 
 class ProviderSettings(PluginUse):
@@ -45,18 +47,24 @@ class TargetSettings(Settings):
 
 
 class TimeoutSettings(Settings):
-    """Four independent timers in seconds; the error names the one that fired."""
+    """Independent timers in seconds; the error names the one that fired and its value."""
 
     connect_s: float = Field(default=5, gt=0)
     first_token_s: float = Field(default=60, gt=0)
+    """Streams only: an answer in one piece is begun when it is complete."""
     between_tokens_s: float = Field(default=60, gt=0)
+    """Streams only."""
+    answer_s: float | None = Field(default=None, gt=0)
+    """One target's whole answer where the call is no stream. Left out, it is half of ``total_s``
+    where another target or a fallback can still answer, and ``total_s`` alone where none can."""
     total_s: float = Field(default=600, gt=0)
 
 
 class RetrySettings(Settings):
     """``attempts``: tries in this pool, the first one included."""
 
-    attempts: int = Field(default=2, ge=1, le=10)
+    attempts: int = Field(default=2, ge=1, le=MOST_ATTEMPTS)
+    """A pool that does not say it has as many as targets, and 2 at least."""
     extra_share: float = Field(default=0.1, ge=0, le=1)
     """Most extra load that retries and hedges may put on the pool, as a share of its calls."""
 
@@ -121,7 +129,7 @@ class PoolSettings(Settings):
     strategy: PluginUse = PluginUse(use="priority")
     targets: list[TargetSettings] = Field(min_length=1)
     timeouts: TimeoutSettings = TimeoutSettings()
-    retries: RetrySettings = RetrySettings()
+    retries: RetrySettings = Field(default=RetrySettings(), validate_default=True)
     fallbacks: FallbackSettings = FallbackSettings()
     breaker: BreakerSettings = BreakerSettings()
     queue: QueueSettings | None = None
@@ -129,3 +137,17 @@ class PoolSettings(Settings):
     probe: ProbeSettings | None = None
     drop_unsupported: bool = False
     """Parameters that a target cannot honour are left out and named; else the call is refused."""
+
+    @field_validator("retries", mode="after")
+    @classmethod
+    def _each_target_once(cls, value: RetrySettings, info: ValidationInfo) -> RetrySettings:
+        """The default number of attempts lets every target of the pool stand in for the others."""
+        targets = info.data.get("targets") or ()
+        if "attempts" in value.model_fields_set or len(targets) <= value.attempts:
+            return value
+        return value.model_copy(update={"attempts": min(len(targets), MOST_ATTEMPTS)})
+
+    @property
+    def stands_alone(self) -> bool:
+        """Whether no other target could answer a call that this pool's target does not."""
+        return len(self.targets) == 1 and not self.fallbacks.error

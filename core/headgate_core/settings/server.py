@@ -26,6 +26,8 @@ class ServerSettings(Settings):
     replicas: int = Field(default=1, ge=1)
     drain_s: float = Field(default=60, ge=0)
     max_body_mb: float = Field(default=20, gt=0)
+    reload: Literal["watch", "signal", "never"] = "watch"
+    """When files are read again: when they change, at SIGHUP alone, or at the next start."""
     log: LogSettings = LogSettings()
 
 
@@ -43,11 +45,10 @@ class AuthSettings(Settings):
 class StoreSettings(Settings):
     """The database. Relative SQLite paths are relative to the configuration file."""
 
-    planned: ClassVar[dict[str, str]] = {
-        "retention": "thinning old calls and scores",
-        "when_away": "a declared mode for a store that is away",
-    }
+    planned: ClassVar[dict[str, str]] = {"retention": "thinning old calls and scores"}
     url: str = "sqlite:///var/headgate.db"
+    when_away: Literal["spool", "refuse"] = "spool"
+    """``spool``: calls go on, their records wait in the journal; ``refuse``: 503 meanwhile."""
 
 
 class StateSettings(Settings):

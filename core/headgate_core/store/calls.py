@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Connection, Table, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from headgate_core.errors import InvalidRequest, NotFound
-from headgate_core.records import CallRecord, JournalLine, ScoreRecord, ScoresLine
+from headgate_core.records import CallRecord, FeedbackRecord, JournalLine, ScoreRecord, ScoresLine
+from headgate_core.store.dialect import dialect_of
 from headgate_core.store.engine import Store
+from headgate_core.store.feedback import read_feedback
 from headgate_core.store.rows import attempt_row, call_row, score_rows, unpack
 from headgate_core.store.tables import attempts, calls, scores
 
@@ -35,10 +36,11 @@ class CallSummary(NamedTuple):
 
 
 class StoredCall(NamedTuple):
-    """One call as kept: its record (with ``content`` where captured) and its scores."""
+    """One call as kept: its record (with ``content`` where captured), scores and feedback."""
 
     record: CallRecord
     scores: list[ScoreRecord]
+    feedback: list[FeedbackRecord]
 
 
 class Filter(NamedTuple):
@@ -76,7 +78,7 @@ def write_batch(db: Connection, lines: Iterable[JournalLine]) -> None:
 def write_scores(db: Connection, line: ScoresLine) -> None:
     """Insert scores, or replace those of the same metric and version that are older."""
     for row in score_rows(line):
-        insert = _dialect(db).insert(scores).values(row)
+        insert = dialect_of(db).insert(scores).values(row)
         db.execute(
             insert.on_conflict_do_update(
                 index_elements=list(scores.primary_key.columns),
@@ -108,23 +110,32 @@ def list_calls(
         return [CallSummary(*row) for row in db.execute(query.limit(limit))]
 
 
+def key_of(store: Store, call_id: str) -> str | None:
+    """The id of the key that made the call of exactly this id; None = there is no such call."""
+    with store.begin() as db:
+        found: str | None = db.execute(select(calls.c.key_id).filter_by(call_id=call_id)).scalar()
+        return found
+
+
 def get_call(store: Store, call_id: str) -> StoredCall:
     """The call whose id is, or uniquely begins with, ``call_id``.
 
     Raises ``NotFound``, or ``InvalidRequest`` when several calls' ids begin so.
     """
     with store.begin() as db:
-        whole = _whole_id(db, call_id)
+        whole = whole_id(db, call_id)
         row = db.execute(select(calls.c.record, calls.c.content).filter_by(call_id=whole)).one()
         record: CallRecord = unpack(row.record)
         if row.content is not None:
             record["content"] = unpack(row.content)
-        return StoredCall(record, read_scores(db, whole))
+        return StoredCall(record, read_scores(db, whole), read_feedback(db, whole))
 
 
-def read_scores(db: Connection, call_id: str) -> list[ScoreRecord]:
-    """All scores of a call, by metric."""
+def read_scores(db: Connection, call_id: str, at_unix_ns: int | None = None) -> list[ScoreRecord]:
+    """All scores of a call, or those of one time, by metric."""
     query = select(scores).filter_by(call_id=call_id).order_by(scores.c.metric, scores.c.version)
+    if at_unix_ns is not None:
+        query = query.filter_by(scored_unix_ns=at_unix_ns)
     return [
         {
             "metric": row.metric,
@@ -137,7 +148,11 @@ def read_scores(db: Connection, call_id: str) -> list[ScoreRecord]:
     ]
 
 
-def _whole_id(db: Connection, start: str) -> str:
+def whole_id(db: Connection, start: str) -> str:
+    """The id of the one call whose id is ``start`` or begins so.
+
+    Raises ``NotFound``, or ``InvalidRequest`` when several do.
+    """
     if db.execute(select(calls.c.call_id).filter_by(call_id=start)).scalar():
         return start
     query = select(calls.c.call_id).where(calls.c.call_id.startswith(start, autoescape=True))
@@ -163,8 +178,4 @@ def _insert_new(db: Connection, table: Table, rows: list[dict[str, Any]]) -> Non
     """Insert the rows whose key is not there yet; of twins within ``rows`` the first."""
     if not rows:
         return
-    db.execute(_dialect(db).insert(table).on_conflict_do_nothing(), rows)
-
-
-def _dialect(db: Connection) -> Any:
-    return postgresql if db.dialect.name == "postgresql" else sqlite
+    db.execute(dialect_of(db).insert(table).on_conflict_do_nothing(), rows)

@@ -19,6 +19,9 @@ from headgate_core.store.schema import bring_up_to_date
 
 log = logging.getLogger("headgate.store")
 
+POOL, OVERFLOW = 5, 5
+"""Connections that a process keeps, and how many more it opens at most while it is busy."""
+
 
 class Store:
     """One database. All methods block: call them with ``asyncio.to_thread`` from the loop.
@@ -100,12 +103,21 @@ def _engine(url: str) -> Engine:
             "store.url is neither sqlite:///PATH nor "
             "postgresql+psycopg://USER:PASSWORD@HOST/DATABASE."
         )
+    options: dict[str, Any] = {"pool_size": POOL, "max_overflow": OVERFLOW}
     try:
-        return create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+        if not url.startswith("sqlite"):
+            options |= {"pool_pre_ping": True, "connect_args": _patience(url)}
+        return create_engine(url, **options)
     except ArgumentError as error:
         raise ConfigurationError(f"store.url is not understood: {_first_line(error)}.") from error
     except ModuleNotFoundError as error:
         raise missing_extra("psycopg") from error
+
+
+def _patience(url: str) -> dict[str, Any]:
+    """How long a server may be silent (libpq's names) where ``url`` does not say it itself."""
+    wanted = {"connect_timeout": 5, "tcp_user_timeout": 10_000}
+    return {name: value for name, value in wanted.items() if name not in make_url(url).query}
 
 
 def _make_file(file: Path) -> None:

@@ -88,8 +88,13 @@ calls = Table(
     Column("error_code", String(64), nullable=False),
     Column("record", LargeBinary, nullable=False),
     Column("content", LargeBinary),
+    Column("spans", LargeBinary),
 )
-"""``record``: zlib over the JSON of ``CallRecord`` without its content, which stands apart."""
+"""``record``: zlib over the JSON of ``CallRecord`` without its content, which stands apart.
+
+``spans``: what ``telemetry.packed`` made of the call's OpenTelemetry spans; NULL in rows that an
+earlier version wrote.
+"""
 Index("calls_by_route", calls.c.route, calls.c.started_unix_ns)
 
 attempts = Table(
@@ -128,6 +133,24 @@ scores = Table(
     Column("details", Text, nullable=False),
     Column("scored_unix_ns", BigInteger, nullable=False),
 )
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("call_id", String(36), nullable=False, index=True),
+    Column("key_id", String(36), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("data_type", String(16), nullable=False),
+    Column("number", Float),
+    Column("label", String(100)),
+    Column("comment", Text),
+    Column("comment_status", String(16), nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("created_unix_ns", BigInteger, nullable=False),
+    Column("updated_unix_ns", BigInteger, nullable=False),
+)
+"""One row a call, key and name (``id`` follows from the three); true and false are 1 and 0."""
 
 index_versions = Table(
     "index_versions",

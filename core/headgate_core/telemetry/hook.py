@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from functools import partial
 
 from headgate_core.context import Context
-from headgate_core.records import CallRecord, ScoreRecord
+from headgate_core.records import CallRecord, FeedbackRecord, ScoreRecord
 from headgate_core.settings.server import TelemetrySettings
+from headgate_core.telemetry.evaluations import feedback_span, score_span
 from headgate_core.telemetry.otlp import OtlpExporter
 from headgate_core.telemetry.profile import profile
-from headgate_core.telemetry.spans import SpanRecord, score_span, spans
+from headgate_core.telemetry.spans import SpanRecord, spans
 
 REMEMBERED = 10_000
 """Calls whose trace is known when their scores come."""
@@ -46,11 +47,18 @@ class TelemetryHook:
             self._traces.popitem(last=False)
         self._offer(partial(self._spans, ctx.record))
 
-    def on_scores(self, call_id: str, scores: Sequence[ScoreRecord]) -> None:
+    def on_scores(
+        self, call_id: str, scores: Sequence[ScoreRecord], at_unix_ns: int | None = None
+    ) -> None:
         """Take scores of a recent call, as events on a span linked to it; older ones are left."""
         trace_id = self._traces.get(call_id)
         if trace_id:
-            self._offer(partial(self._scores, call_id, trace_id, list(scores), time.time_ns()))
+            at = at_unix_ns or time.time_ns()
+            self._offer(partial(self._scores, call_id, trace_id, list(scores), at))
+
+    def on_feedback(self, trace_id: str, feedback: FeedbackRecord) -> None:
+        """Take feedback on a call of that trace, as an event on a span linked to it."""
+        self._offer(partial(self._feedback, trace_id, feedback))
 
     def _offer(self, work: partial[list[SpanRecord]]) -> None:
         for exporter in self.exporters:
@@ -63,3 +71,6 @@ class TelemetryHook:
         self, call_id: str, trace_id: str, scores: list[ScoreRecord], at_unix_ns: int
     ) -> list[SpanRecord]:
         return [score_span(call_id, trace_id, scores, at_unix_ns, self._profile)]
+
+    def _feedback(self, trace_id: str, feedback: FeedbackRecord) -> list[SpanRecord]:
+        return [feedback_span(trace_id, feedback, self._profile)]

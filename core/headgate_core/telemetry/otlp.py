@@ -11,7 +11,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from headgate_core.settings.server import OtlpSettings
 from headgate_core.telemetry.spans import SpanRecord
@@ -26,6 +26,7 @@ QUEUE = 4096
 BATCH = 128
 EXPORT_TIMEOUT_S = 5.0
 
+T = TypeVar("T")
 Work: TypeAlias = Callable[[], Sequence[SpanRecord]]
 """Derives spans, in the exporter's thread."""
 
@@ -75,8 +76,8 @@ class OtlpExporter:
         with contextlib.suppress(queue.Full):  # the thread looks at _stopping after a batch too
             self._queue.put_nowait(None)
         self._thread.join(timeout_s)
-        if self._thread.is_alive() and self._exporter is not None:
-            self._exporter.shutdown()  # cuts short the wait between its retries
+        if self._thread.is_alive():
+            self._shut_down()  # cuts short the wait between its retries
             self._thread.join(1.0)
         self.dropped += self._queue.qsize()
 
@@ -85,8 +86,14 @@ class OtlpExporter:
             sent = self._send(work)
             if self._stopping and (not sent or self._queue.empty()):
                 break
-        if self._exporter is not None:
-            self._exporter.shutdown()
+        self._shut_down()
+
+    def _shut_down(self) -> None:
+        if self._exporter is None:
+            return
+        _, fault = _guarded(self._exporter.shutdown)
+        if fault:
+            log.warning("the exporter of %s could not be closed: %s", self.endpoint, fault)
 
     def _batch(self) -> list[Work]:
         """At least one piece of work, waiting for it; empty at the end."""
@@ -100,15 +107,15 @@ class OtlpExporter:
         return found
 
     def _send(self, work: Sequence[Work]) -> bool:
-        count = 0
-        try:
-            spans = [span for derive in work for span in derive()]
-            count = len(spans)
+        spans: list[SpanRecord] = []
+
+        def export() -> bool:
+            spans.extend([span for derive in work for span in derive()])
             self._exporter = self._exporter or self._connect()
-            ok = self._export(self._exporter, spans)
-        except Exception as error:  # noqa: BLE001 - telemetry may fail, calls may not
-            return self._note(False, count, str(error))
-        return self._note(ok, count, "it refused them")
+            return self._export(self._exporter, spans)
+
+        ok, fault = _guarded(export)
+        return self._note(bool(ok), len(spans), fault or "it refused them")
 
     def _export(self, exporter: SpanExporter, spans: Sequence[SpanRecord]) -> bool:
         from opentelemetry.sdk.trace.export import SpanExportResult
@@ -139,3 +146,11 @@ class OtlpExporter:
         return OTLPSpanExporter(
             endpoint=self.endpoint, headers=self._settings.headers, timeout=EXPORT_TIMEOUT_S
         )
+
+
+def _guarded(work: Callable[[], T]) -> tuple[T | None, str]:
+    """What ``work`` gives, and what went wrong with it; one of the two is empty."""
+    try:
+        return work(), ""
+    except Exception as error:  # noqa: BLE001 - telemetry may fail, calls and shutdowns may not
+        return None, str(error) or type(error).__name__

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from headgate_core.telemetry.spans import SpanRecord
+from headgate_core.telemetry.about import service
+from headgate_core.telemetry.spans import SpanRecord, has_remote_parent
 
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 
@@ -18,7 +18,7 @@ _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 @cache
 def resource() -> Resource:
     """Who sends: ``service.name`` headgate, and what ``OTEL_RESOURCE_ATTRIBUTES`` adds."""
-    return Resource.create({"service.name": "headgate", "service.version": _version()})
+    return Resource.create({**service()})
 
 
 def readable(span: SpanRecord, about: Resource, schema_url: str) -> ReadableSpan:
@@ -26,7 +26,7 @@ def readable(span: SpanRecord, about: Resource, schema_url: str) -> ReadableSpan
     return ReadableSpan(
         name=span["name"],
         context=_context(span["trace_id"], span["span_id"]),
-        parent=_context(span["trace_id"], span["parent_span_id"], remote=True),
+        parent=_context(span["trace_id"], span["parent_span_id"], has_remote_parent(span)),
         resource=about,
         attributes=span["attributes"],
         events=[
@@ -38,7 +38,7 @@ def readable(span: SpanRecord, about: Resource, schema_url: str) -> ReadableSpan
         status=Status(StatusCode.ERROR, span["error"]) if span["error"] else Status(),
         start_time=span["start_unix_ns"],
         end_time=span["end_unix_ns"],
-        instrumentation_scope=InstrumentationScope("headgate", _version(), schema_url or None),
+        instrumentation_scope=_scope(schema_url),
     )
 
 
@@ -54,8 +54,6 @@ def _context(trace_id: str, span_id: str, remote: bool = False) -> SpanContext |
 
 
 @cache
-def _version() -> str:
-    try:
-        return version("headgate")
-    except PackageNotFoundError:
-        return "0"
+def _scope(schema_url: str) -> InstrumentationScope:
+    about = service()
+    return InstrumentationScope(about["service.name"], about["service.version"], schema_url or None)

@@ -9,16 +9,24 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 from headgate_core.money import usd_text
-from headgate_core.records import AttemptRecord, CallRecord, ScoreRecord, StageRecord
+from headgate_core.records import AttemptRecord, CallRecord
 from headgate_core.telemetry.profile import Profile, StageNames
 
 Attributes: TypeAlias = dict[str, str | bool | int | float | list[str]]
 
 _ANSWERS = frozenset({"serve", "retry", "hedge"})
 _WORD = re.compile(r"[a-z][a-z0-9_.]*")
+_OF_CALL = (
+    *("call_id", "route", "source", "asked_model", "config_hash", "key_id", "team"),
+    *("tenant", "session", "user", "tags", "stream", "status", "outcome", "prompt"),
+    *("cache", "target", "unpriced", "degraded"),
+)
+_OF_ATTEMPT = ("call_id", "attempt_id", "n", "why", "purpose", "pool", "outcome", "price")
+_OWN_NAMES = {name: f"headgate.{name}" for name in (*_OF_CALL, *_OF_ATTEMPT)}
 
 
 class EventRecord(TypedDict):
@@ -47,47 +55,26 @@ class SpanRecord(TypedDict):
 
 
 def spans(record: CallRecord, profile: Profile) -> list[SpanRecord]:
-    """All spans of a call, the server span first."""
+    """All spans of a call, the server span first: what the store keeps and what is exported."""
     server = _server(record, profile)
     stages = [_stage(record, n, profile) for n in range(len(record["stages"]))]
     attempts = [_attempt(record, attempt, profile) for attempt in record["attempts"]]
     return [server, *stages, *attempts]
 
 
-def score_span(
-    call_id: str, trace_id: str, scores: Sequence[ScoreRecord], at_unix_ns: int, profile: Profile
-) -> SpanRecord:
-    """A carrier for scores that came after the call's spans: one event a score, linked to it."""
-    server = span_id(call_id, "server")
-    return {
-        "name": "headgate scores",
-        "kind": "INTERNAL",
-        "trace_id": trace_id,
-        "span_id": span_id(call_id, f"scores {at_unix_ns}"),
-        "parent_span_id": server,
-        "start_unix_ns": at_unix_ns,
-        "end_unix_ns": at_unix_ns,
-        "attributes": {"headgate.call_id": call_id},
-        "events": [_score_event(score, at_unix_ns, profile["names"]) for score in scores],
-        "error": "",
-        "link": server,
-    }
-
-
+@lru_cache(64)
 def span_id(call_id: str, what: str) -> str:
     """The id of a part of a call: 16 hexadecimal digits, always the same."""
     return hashlib.blake2b(f"{call_id}/{what}".encode(), digest_size=8).hexdigest()
 
 
+def has_remote_parent(span: SpanRecord) -> bool:
+    """Whether the parent is a span of the caller, which only a server span's can be."""
+    return span["kind"] == "SERVER" and bool(span["parent_span_id"])
+
+
 def _server(record: CallRecord, profile: Profile) -> SpanRecord:
-    attributes: Attributes = {
-        f"headgate.{name}": record[name]
-        for name in (
-            *("call_id", "route", "source", "asked_model", "config_hash", "key_id", "team"),
-            *("tenant", "session", "user", "tags", "stream", "status", "outcome", "prompt"),
-            *("cache", "target", "unpriced", "degraded"),
-        )
-    }
+    attributes = _own_of(record, _OF_CALL)
     attributes["headgate.endpoint"] = record.get("endpoint", "")
     failed = record["outcome"] in ("error", "interrupted")
     if failed:
@@ -100,47 +87,56 @@ def _server(record: CallRecord, profile: Profile) -> SpanRecord:
         "parent_span_id": record["parent_span_id"],
         "start_unix_ns": record["started_unix_ns"],
         "end_unix_ns": _at(record, record["duration_ms"]),
-        "attributes": _set(attributes),
+        "attributes": present(attributes),
         "events": [],
         "error": (record["error_code"] or record["outcome"]) if failed else "",
     }
 
 
 def _stage(record: CallRecord, n: int, profile: Profile) -> SpanRecord:
-    stage = record["stages"][n]
-    known = profile["stages"].get(stage["name"], {})
-    name, attributes = stage["name"], _about(record, stage, known)
-    if "operation" in known:
-        source = next((p.get("collection", "") for p in record["passages"]), "")
-        name = f"{known['operation']} {source}".rstrip()
-        attributes[profile["names"]["operation"]] = known["operation"]
-        attributes[profile["names"]["data_source"]] = source
-        attributes["headgate.retrieval.passages"] = len(record["passages"])
+    stage, call_id = record["stages"][n], record["call_id"]
+    name = stage["name"]
+    start = record["started_unix_ns"] + round(stage["start_ms"] * 1e6)
+    attributes: Attributes = {"headgate.call_id": call_id, "headgate.stage": name}
+    kind: Literal["CLIENT", "INTERNAL"] = "INTERNAL"
+    known = profile["stages"].get(name)
+    if known is not None:
+        kind = known.get("kind", kind)
+        name = _standard(record, known, attributes, profile["names"]) or name
     return {
         "name": name,
-        "kind": known.get("kind", "INTERNAL"),
+        "kind": kind,
         "trace_id": record["trace_id"],
-        "span_id": span_id(record["call_id"], f"stage {n}"),
-        "parent_span_id": span_id(record["call_id"], "server"),
-        "start_unix_ns": _at(record, stage["start_ms"]),
-        "end_unix_ns": _at(record, stage["start_ms"] + stage["ms"]),
-        "attributes": _set(attributes),
+        "span_id": span_id(call_id, f"stage {n}"),
+        "parent_span_id": span_id(call_id, "server"),
+        "start_unix_ns": start,
+        "end_unix_ns": start + round(stage["ms"] * 1e6),
+        "attributes": attributes,
         "events": [],
         "error": "",
     }
 
 
-def _about(record: CallRecord, stage: StageRecord, known: StageNames) -> Attributes:
-    guarded = known.get("guards", [])
-    return {
-        "headgate.call_id": record["call_id"],
-        "headgate.stage": stage["name"],
-        "headgate.guard.verdicts": [
-            f"{v['policy']}/{v['check']} {v['action']}"
-            for v in record["verdicts"]
-            if v["at"] in guarded
-        ],
-    }
+def _standard(
+    record: CallRecord, known: StageNames, attributes: Attributes, names: Mapping[str, str]
+) -> str:
+    """Fill in what a stage means in the convention; returns its name there, if it has one."""
+    guarded = known.get("guards", ())
+    verdicts = [
+        f"{v['policy']}/{v['check']} {v['action']}"
+        for v in record["verdicts"]
+        if v["at"] in guarded
+    ]
+    if verdicts:
+        attributes["headgate.guard.verdicts"] = verdicts
+    if "operation" not in known:
+        return ""
+    source = next((p.get("collection", "") for p in record["passages"]), "")
+    attributes[names["operation"]] = known["operation"]
+    if source:
+        attributes[names["data_source"]] = source
+    attributes["headgate.retrieval.passages"] = len(record["passages"])
+    return f"{known['operation']} {source}".rstrip()
 
 
 def _attempt(record: CallRecord, attempt: AttemptRecord, profile: Profile) -> SpanRecord:
@@ -171,7 +167,7 @@ def _attempt(record: CallRecord, attempt: AttemptRecord, profile: Profile) -> Sp
         "parent_span_id": _parent(record, attempt),
         "start_unix_ns": started,
         "end_unix_ns": started + round(attempt["duration_ms"] * 1e6),
-        "attributes": _set(attributes),
+        "attributes": present(attributes),
         "events": [],
         "error": error,
     }
@@ -213,15 +209,16 @@ def _answer(record: CallRecord, attempt: AttemptRecord, names: Mapping[str, str]
 
 
 def _own(attempt: AttemptRecord) -> Attributes:
-    attributes: Attributes = {
-        f"headgate.{name}": attempt[name]
-        for name in ("call_id", "attempt_id", "n", "why", "purpose", "pool", "outcome", "price")
-    }
+    attributes = _own_of(attempt, _OF_ATTEMPT)
     attributes["headgate.unpriced"] = attempt["cost_pico"] is None
     if attempt["cost_pico"] is not None:
         attributes["headgate.cost_pico"] = attempt["cost_pico"]
         attributes["headgate.cost_usd"] = usd_text(attempt["cost_pico"])
     return attributes
+
+
+def _own_of(what: Mapping[str, Any], names: Sequence[str]) -> Attributes:
+    return {_OWN_NAMES[name]: what[name] for name in names}
 
 
 def _provider(attempt: AttemptRecord, profile: Profile) -> str:
@@ -248,29 +245,10 @@ def _parent(record: CallRecord, attempt: AttemptRecord) -> str:
     return span_id(record["call_id"], "server")
 
 
-def _score_event(score: ScoreRecord, at_unix_ns: int, names: Mapping[str, str]) -> EventRecord:
-    attributes: Attributes = {
-        names["evaluation_name"]: score["metric"],
-        names["evaluation_version"]: score["version"],
-    }
-    if score["value"] is not None:
-        attributes[names["evaluation_value"]] = float(score["value"])
-    elif score["unscored"].endswith("_error"):
-        attributes[names["error_type"]] = score["unscored"]
-        attributes[names["evaluation_explanation"]] = "The evaluator failed."
-    else:
-        attributes["headgate.unscored"] = score["unscored"]
-    return {
-        "name": names["evaluation_event"],
-        "time_unix_ns": at_unix_ns,
-        "attributes": _set(attributes),
-    }
-
-
 def _at(record: CallRecord, ms: float) -> int:
     return record["started_unix_ns"] + round(ms * 1e6)
 
 
-def _set(attributes: Mapping[str, Any]) -> Attributes:
+def present(attributes: Mapping[str, Any]) -> Attributes:
     """Without what is not known: empty texts and lists."""
     return {name: value for name, value in attributes.items() if value not in ("", [])}

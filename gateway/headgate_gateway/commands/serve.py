@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from headgate_gateway.commands.common import ConfigOption, settings_of
+from headgate_gateway.commands.common import ConfigOption
 
 
 def register(app: typer.Typer) -> None:
@@ -26,9 +26,10 @@ def serve(
     ] = False,
 ) -> None:
     """Start the gateway and serve until SIGTERM or Ctrl-C."""
+    from headgate_core.settings.load import find_config
     from headgate_gateway.http.server import run_server
 
-    settings = settings_of(config)
+    path = find_config(config).absolute()
     given: dict[str, Any] = {"host": host, "port": port, "workers": workers}
     overrides = {k: v for k, v in given.items() if v is not None}
-    raise typer.Exit(run_server(settings, overrides, example=example))
+    raise typer.Exit(run_server(path, overrides, example=example))

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from headgate_gateway.commands.common import ConfigOption, JsonOption, settings_of
+from headgate_core.errors import ConfigurationError, StoreError
+from headgate_core.settings import environment
+from headgate_core.settings.load import find_config, load_settings
+from headgate_gateway.commands.common import ConfigOption, JsonOption
 from headgate_gateway.commands.targets import moment, print_json
 
 if TYPE_CHECKING:
     from headgate_core.settings.gateway import GatewaySettings
+    from headgate_gateway.operations.disabled import Disabled
+
+_SQLITE = re.compile(r"sqlite:///([^\s\"',}]+)")
 
 
 def register(app: typer.Typer) -> None:
@@ -22,44 +30,39 @@ def register(app: typer.Typer) -> None:
 def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Show version, configuration, store, workers, journal, disabled targets and dropped scores.
 
-    Ends with exit code 1 when the store does not answer.
+    Ends with exit code 1 when the store does not answer, with 2 when the configuration is wrong:
+    the workers that serve an earlier one are shown all the same.
     """
-    found = _found(settings_of(config))
+    found = _found(find_config(config))
     if as_json:
         print_json(found)
     else:
         for line in _lines(found):
             typer.echo(line)
+    if found["config"] is None:
+        raise typer.Exit(2)
     if found["store"] != "ok":
         raise typer.Exit(1)
 
 
-def _found(settings: GatewaySettings) -> dict[str, Any]:
+def _found(path: Path) -> dict[str, Any]:
     from importlib.metadata import version
 
-    from headgate_core.errors import StoreError
-    from headgate_core.store import Store
-    from headgate_gateway.operations.disabled import disabled
     from headgate_gateway.operations.live import workers
 
-    store_state, out = "ok", []
+    settings, fault = None, ""
     try:
-        store = Store.open(settings.store.url)
-        try:
-            out = disabled(store)
-        finally:
-            store.close()
-    except StoreError as error:
-        store_state = error.message
-    alive = workers(settings.data_dir)
+        settings = load_settings(path)
+    except ConfigurationError as error:
+        fault = str(error)
+    store, out = _asked(settings) if settings else ("not asked", [])
+    alive = workers(settings.data_dir if settings else _likely_data_dir(path))
     return {
         "version": version("headgate"),
-        "config": settings.hash,
-        "store": store_state,
-        "workers": [
-            {k: w[k] for k in ("pid", "version", "config", "journal_bytes", "journal_failure")}
-            for w in alive
-        ],
+        "config": settings.hash if settings else None,
+        "config_error": fault,
+        "store": store,
+        "workers": [_worker(row) for row in alive],
         "journal_bytes": sum(w["journal_bytes"] for w in alive),
         "disabled": [
             {"target": row.name, "until": moment(row.until_unix_ns), "why": row.why} for row in out
@@ -68,15 +71,52 @@ def _found(settings: GatewaySettings) -> dict[str, Any]:
     }
 
 
+def _asked(settings: GatewaySettings) -> tuple[str, list[Disabled]]:
+    """``ok`` or why the store does not answer, and the targets that are disabled."""
+    from headgate_core.store import Store
+    from headgate_gateway.operations.disabled import disabled
+
+    try:
+        store = Store.open(settings.store.url)
+        try:
+            return "ok", disabled(store)
+        finally:
+            store.close()
+    except StoreError as error:
+        return str(error), []
+
+
+def _likely_data_dir(path: Path) -> Path:
+    """Where the workers of a configuration are to be looked for that cannot be read."""
+    folder = path.resolve().parent
+    written = _SQLITE.search(path.read_text(encoding="utf-8", errors="replace"))
+    if written is not None:
+        return (folder / written[1]).parent
+    return environment.data() or folder / "var"
+
+
+def _worker(row: dict[str, Any]) -> dict[str, Any]:
+    refused = row["refused"]
+    return {
+        **{k: row[k] for k in ("pid", "version", "config", "journal_bytes", "journal_failure")},
+        "loaded": moment(row["loaded_unix_ns"]),
+        "refused": refused and {"at": moment(refused["at_unix_ns"]), "error": refused["error"]},
+    }
+
+
 def _lines(found: dict[str, Any]) -> Iterator[str]:
     yield f"version         {found['version']}"
-    yield f"configuration   {found['config']}"
+    yield f"configuration   {found['config'] or 'is not served: ' + found['config_error']}"
     yield f"store           {found['store']}"
     alive = found["workers"]
     yield f"workers         {len(alive)} alive" if alive else "workers         none"
     for worker in alive:
+        serves = f"  {worker['pid']} serves "
         if worker["config"] != found["config"]:
-            yield f"  {worker['pid']} serves another configuration, {worker['config']}: restart it"
+            serves += "another configuration, "
+        yield f"{serves}{worker['config']}, loaded {worker['loaded']}"
+        if refused := worker["refused"]:
+            yield f"  {worker['pid']} refused the files at {refused['at']}: {refused['error']}"
         if worker["journal_failure"]:
             yield f"  {worker['pid']} cannot write to the store: {worker['journal_failure']}"
     yield f"journal         {found['journal_bytes']} bytes wait for the store"

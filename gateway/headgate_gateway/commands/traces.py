@@ -64,26 +64,54 @@ def list_(  # noqa: PLR0913 - each is an option of the command line
 
 def show(
     call_id: Annotated[str, typer.Argument(help="A call's id, or an unambiguous beginning.")],
+    spans: Annotated[
+        bool,
+        typer.Option("--spans", help="Its OpenTelemetry spans; with --json as OTLP/JSON."),
+    ] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one call: its waterfall, attempts, tokens, money, verdicts, citations and scores."""
+    """Show one call: its waterfall, attempts, money, verdicts, citations, scores and feedback."""
     from headgate_core.store.calls import get_call
 
     store = _open(config)
     try:
+        if spans:
+            _show_spans(store, call_id, as_json)
+            return
         call = get_call(store, call_id)
     finally:
         store.close()
     if as_json:
-        _print_json({**call.record, "scores": call.scores})
+        _print_json({**call.record, "scores": call.scores, "feedback": call.feedback})
         return
     from headgate_gateway.commands.tables import console
     from headgate_gateway.commands.waterfall import render
 
     screen = console()
-    for part in render(call.record, call.scores, screen.width):
+    for part in render(call, screen.width):
         screen.print(part)
+
+
+def _show_spans(store: Store, call_id: str, as_json: bool) -> None:
+    from headgate_core.store.call_spans import get_spans
+
+    found = get_spans(store, call_id)
+    if found.derived:
+        typer.echo(
+            "The store holds no spans of this call; these were made from its record just now.",
+            err=True,
+        )
+    if as_json:
+        from headgate_core.telemetry.otlp_json import document
+        from headgate_core.telemetry.profile import profile
+
+        _print_json(document(found.spans, profile()))
+        return
+    from headgate_gateway.commands.span_tree import tree
+    from headgate_gateway.commands.tables import console
+
+    console().print(tree(found.spans))
 
 
 def _open(config: str | None) -> Store:

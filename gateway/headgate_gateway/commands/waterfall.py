@@ -11,7 +11,14 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from headgate_core.money import usd_text
-from headgate_core.records import AttemptRecord, CallRecord, ScoreRecord, UsageRecord
+from headgate_core.records import (
+    AttemptRecord,
+    CallRecord,
+    FeedbackRecord,
+    ScoreRecord,
+    UsageRecord,
+)
+from headgate_core.store.calls import StoredCall
 from headgate_gateway.commands.tables import plain
 
 BAR_LEAST = 16
@@ -29,16 +36,16 @@ class Bar(NamedTuple):
     failed: bool
 
 
-def render(
-    record: CallRecord, scores: Sequence[ScoreRecord], width: int
-) -> Iterator[RenderableType]:
+def render(call: StoredCall, width: int) -> Iterator[RenderableType]:
     """The parts of the picture from top to bottom, for a terminal ``width`` columns wide."""
+    record = call.record
     yield _head(record)
     yield _waterfall(record, max(BAR_LEAST, min(60, width - BESIDE_BAR)))
     yield from _section("Attempts", [_attempt(attempt) for attempt in record["attempts"]])
     yield from _section("Verdicts", _verdicts(record))
     yield from _section("Citations", _citations(record))
-    yield from _section("Scores", [_score(score) for score in scores])
+    yield from _section("Scores", [_score(score) for score in call.scores])
+    yield from _section("Feedback", [_feedback(one) for one in call.feedback])
     yield from _section("Done without", record["degraded"])
     if "content" in record:
         yield from _section("Answer as captured", [record["content"]["answer"]])
@@ -202,6 +209,18 @@ def _score(score: ScoreRecord) -> str:
     value = score["value"]
     shown = f"unscored ({score['unscored']})" if value is None else f"{value:.6g}"
     return f"{score['metric']}: {shown}"
+
+
+def _feedback(feedback: FeedbackRecord) -> str:
+    value = feedback["value"]
+    words = str(value).lower() if isinstance(value, bool) else value
+    shown = f"{words:.6g}" if isinstance(words, float) else words
+    comment = f': "{feedback["comment"]}"' if feedback["comment"] else ""
+    kept = {"masked": " (masked)", "not_captured": " (its comment was not kept)"}
+    return (
+        f"{feedback['name']}: {shown}, by {feedback['source']}"
+        f"{comment}{kept.get(feedback['comment_status'], '')}"
+    )
 
 
 def _tokens(usage: UsageRecord) -> str:

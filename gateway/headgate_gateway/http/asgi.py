@@ -9,6 +9,7 @@ import orjson
 
 from headgate_core.errors import InvalidRequest, TooLarge
 from headgate_core.types import Json
+from headgate_gateway.http.long_numbers import refuse_rounded
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -55,6 +56,7 @@ def parse_object(data: bytes) -> Json:
         raise InvalidRequest(f"The body is not valid JSON: {error}.") from error
     if not isinstance(body, dict):
         raise InvalidRequest("The body must be a JSON object.")
+    refuse_rounded(data)
     return body
 
 

@@ -13,6 +13,7 @@ from headgate_core.types import Json
 from headgate_gateway.http.asgi import Message, Receive, Scope, header, parse_object, read_body
 from headgate_gateway.http.labels import label
 from headgate_gateway.http.peer import peer_of
+from headgate_gateway.http.sdk_headers import heed
 from headgate_gateway.http.trace import joined_trace
 
 if TYPE_CHECKING:
@@ -44,11 +45,18 @@ def context_of(
     ctx.trace_id, ctx.parent_span_id = joined_trace(header(scope, b"traceparent"), ctx.trace_id)
     ctx.idempotency_key = header(scope, b"idempotency-key")
     label(ctx, scope, body)
+    heed(ctx, scope)
     return ctx, plan
 
 
-async def until_hangup(receive: Receive, answer: Awaitable[None]) -> None:
-    """Await ``answer``; a hang-up of the client cancels it wherever it is."""
+async def until_hangup(
+    receive: Receive, ctx: Context, plan: RoutePlan, answer: Awaitable[None]
+) -> None:
+    """Await ``answer``; a hang-up of the client cancels it wherever it is.
+
+    As long as it lasts, the call counts as one of the plan's configuration.
+    """
+    plan.parts.calls.enter(ctx)
     watcher = _watch(receive)
     try:
         await answer
@@ -57,6 +65,7 @@ async def until_hangup(receive: Receive, answer: Awaitable[None]) -> None:
             raise  # not the client's hang-up: the server is going down
     finally:
         watcher.cancel()
+        plan.parts.calls.leave(ctx)
 
 
 def _watch(receive: Receive) -> asyncio.Task[Message]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
 from headgate_core.context import Context
 from headgate_core.errors import HeadgateError
+from headgate_core.pipeline import border
 from headgate_core.reply import Chunk, Done, Raw, closing
+from headgate_core.types import Json
 from headgate_gateway.http.asgi import Hangup, Receive, Scope, Send, respond
 from headgate_gateway.http.calling import body_of, context_of, until_hangup
 from headgate_gateway.http.envelope import error_bytes, error_headers
@@ -32,12 +34,12 @@ async def chat_completions(gateway: Gateway, scope: Scope, receive: Receive, sen
     except HeadgateError as error:
         await respond(send, error.http_status, error_bytes(error), error_headers(error))
         return
-    await until_hangup(receive, _answer(ctx, plan, send))
+    await until_hangup(receive, ctx, plan, _answer(ctx, plan, send))
 
 
 async def _answer(ctx: Context, plan: RoutePlan, send: Send) -> None:
     if ctx.stream:
-        async with EventStream(send, lambda: reply_headers(ctx)) as out:
+        async with EventStream(send, lambda: reply_headers(ctx), ctx) as out:
             await _streamed(ctx, plan, send, out)
         return
     try:
@@ -55,17 +57,20 @@ async def _error(ctx: Context, send: Send, error: HeadgateError) -> None:
 
 async def _at_once(ctx: Context, plan: RoutePlan, send: Send) -> None:
     body = b""
+    chunk: Json = {}
     try:
-        async for event in plan.pipeline.events(ctx):
-            if isinstance(event, Chunk):
-                chunk = event.body
-            elif isinstance(event, Raw):
-                body = event.data
-                chunk = orjson.loads(body) if ctx.meta_asked else {}
-            elif plan.text or ctx.meta_asked:
-                body = orjson.dumps(with_meta(ctx, chunk))
-            elif not body:
-                body = orjson.dumps(chunk)
+        async with closing(plan.pipeline.events(ctx)) as events:
+            async for event in events:
+                with border(ctx):
+                    if isinstance(event, Chunk):
+                        chunk = event.body
+                    elif isinstance(event, Raw):
+                        body = event.data
+                        chunk = orjson.loads(body) if ctx.meta_asked else {}
+                    elif plan.text or ctx.meta_asked:
+                        body = orjson.dumps(with_meta(ctx, chunk))
+                    elif not body:
+                        body = orjson.dumps(chunk)
     except HeadgateError as error:
         await _error(ctx, send, error)
         return
@@ -95,16 +100,23 @@ async def _bytes(ctx: Context, plan: RoutePlan) -> AsyncGenerator[bytes, None]:
         async for event in events:
             if isinstance(event, Raw):
                 yield event.data
-            elif isinstance(event, Chunk):
-                for body in finale.pass_on(event.body) if finale else (event.body,):
-                    yield encode(orjson.dumps(body))
-            elif isinstance(event, Done):
-                for body in finale.close() if finale else _asked_meta(ctx):
-                    yield encode(orjson.dumps(body))
-                yield DONE
+                continue
+            with border(ctx):
+                told = _told(ctx, event, finale)
+            for data in told:
+                yield data
 
 
-def _asked_meta(ctx: Context) -> list[dict[str, Any]]:
+def _told(ctx: Context, event: Chunk | Done, finale: Finale | None) -> list[bytes]:
+    """What goes out for one event."""
+    if isinstance(event, Chunk):
+        bodies = list(finale.pass_on(event.body)) if finale else [event.body]
+        return [encode(orjson.dumps(body)) for body in bodies]
+    last = list(finale.close()) if finale else _asked_meta(ctx)
+    return [*(encode(orjson.dumps(body)) for body in last), DONE]
+
+
+def _asked_meta(ctx: Context) -> list[Json]:
     if not ctx.meta_asked:
         return []
     facts = ctx.reply.facts if ctx.reply else None

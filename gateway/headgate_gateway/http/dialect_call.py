@@ -1,4 +1,4 @@
-"""A call in a foreign dialect: translated at the border, served by the same compiled route."""
+"""A call in a foreign dialect: translated at the border, or passed on in its own wire."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ from typing import TYPE_CHECKING
 import orjson
 
 from headgate_core.context import Context
+from headgate_core.endpoints import CHAT
 from headgate_core.errors import HeadgateError, Internal
-from headgate_core.reply import Chunk, Done, Raw
+from headgate_core.pipeline import border
+from headgate_core.reply import Chunk, Done, Event, Raw
 from headgate_core.types import Json
 from headgate_gateway.http.asgi import Hangup, Receive, Scope, Send, respond, respond_json
-from headgate_gateway.http.calling import (
-    body_of,
-    closed,
-    context_of,
-    until_hangup,
-)
+from headgate_gateway.http.calling import body_of, closed, until_hangup
 from headgate_gateway.http.dialects.dialect import Dialect
+from headgate_gateway.http.dialects.passed import PASSED, Passed
 from headgate_gateway.http.envelope import error_headers
 from headgate_gateway.http.event_stream import EventStream
-from headgate_gateway.http.meta import reply_headers
+from headgate_gateway.http.meta import reply_headers, with_meta
+from headgate_gateway.http.translating import prepared
 
 if TYPE_CHECKING:
     from headgate_gateway.build import Gateway
@@ -34,18 +33,14 @@ async def dialect_call(
 ) -> None:
     """One call from body to last byte; a hang-up cancels it wherever it is."""
     try:
-        spoken = dialect(await body_of(gateway, receive))
-        ctx, plan = context_of(gateway, scope, spoken.chat())
+        body = await body_of(gateway, receive)
+        ctx, plan, spoken = prepared(gateway, scope, body, dialect)
     except Hangup:
         return
     except HeadgateError as error:
         await refuse(send, error, dialect)
         return
-    ctx.parsed = True
-    ctx.endpoint = spoken.path
-    ctx.prompt_asked = spoken.prompt
-    ctx.dropped += spoken.dropped
-    await until_hangup(receive, _Call(ctx, plan, spoken).answer(send))
+    await until_hangup(receive, ctx, plan, _Call(ctx, plan, spoken).answer(send))
 
 
 async def refuse(send: Send, error: HeadgateError, dialect: type[Dialect]) -> None:
@@ -61,24 +56,48 @@ class _Call:
         self._ctx = ctx
         self._plan = plan
         self._spoken = spoken
+        self._passed: Passed | None = None
+        self._began = False
 
     async def answer(self, send: Send) -> None:
         """Run the route and send what comes of it."""
         if self._ctx.stream:
-            async with EventStream(send, self._headers) as out:
+            async with EventStream(send, self._headers, self._ctx) as out:
                 await self._streamed(send, out)
             return
-        chat: Json = {}
+        said: Json | bytes = b""
         try:
-            await self._plan.pipeline.run(self._ctx)
-            async for event in self._plan.pipeline.events(self._ctx):
-                if not isinstance(event, Done):
-                    chat = _parsed(event)
+            await self._run()
+            async with aclosing(closed(self._plan.pipeline.events(self._ctx))) as events:
+                async for event in events:
+                    with border(self._ctx):
+                        said = self._said(event, said)
         except HeadgateError as error:
             await self._error(send, error)
             return
-        data = orjson.dumps(self._spoken.whole(self._ctx, chat))
+        data = said if isinstance(said, bytes) else orjson.dumps(said)
         await respond(send, 200, data, self._headers(settled=True))
+
+    async def _run(self) -> None:
+        """Have a reply, in chat's words or, where its target speaks them, in the caller's own."""
+        ctx = self._ctx
+        await self._plan.pipeline.run(ctx)
+        ctx.dropped[:] = dict.fromkeys(self._spoken.named(name) for name in ctx.dropped)
+        if ctx.reply is not None and ctx.reply.wire != CHAT:
+            self._passed = PASSED[ctx.reply.wire](ctx)
+
+    def _said(self, event: Event, said: Json | bytes) -> Json | bytes:
+        """The whole reply: put into words before it counts as delivered, completed after that."""
+        ctx = self._ctx
+        if not isinstance(event, Done):
+            if self._passed is None:
+                return self._spoken.whole(ctx, _parsed(event))
+            if isinstance(event, Raw) and not ctx.meta_asked:
+                return event.data
+            return _parsed(event)
+        if isinstance(said, bytes):
+            return said
+        return self._spoken.settled(ctx, said) if self._passed is None else with_meta(ctx, said)
 
     def _headers(self, *, settled: bool = False) -> dict[str, str]:
         return {**reply_headers(self._ctx, settled=settled), **self._spoken.headers(self._ctx)}
@@ -91,8 +110,9 @@ class _Call:
     async def _streamed(self, send: Send, out: EventStream) -> None:
         """An error is a status of its own until the stream has begun, then its last event."""
         try:
-            await self._plan.pipeline.run(self._ctx)
-            async with aclosing(self._bytes()) as stream:
+            await self._run()
+            source = self._bytes() if self._passed is None else self._through(self._passed)
+            async with aclosing(source) as stream:
                 async for data in stream:
                     await out.put(data)
         except HeadgateError as error:
@@ -100,23 +120,39 @@ class _Call:
             if not out.started:
                 await self._error(send, error)
                 return
-            await out.put(b"".join(self._spoken.failure(self._ctx, error)))
+            await out.put(self._failure(error))
         await out.end()
+
+    def _failure(self, error: HeadgateError) -> bytes:
+        if self._passed is not None and self._began:
+            return self._passed.failure(error)
+        return b"".join(self._spoken.failure(self._ctx, error))
+
+    async def _through(self, passed: Passed) -> AsyncGenerator[bytes, None]:
+        """The upstream's own events."""
+        async with aclosing(closed(self._plan.pipeline.events(self._ctx))) as events:
+            async for event in events:
+                with border(self._ctx):
+                    data = passed.event(event) if isinstance(event, Raw) else passed.closing()
+                self._began = True
+                if data:
+                    yield data
 
     async def _bytes(self) -> AsyncGenerator[bytes, None]:
         """The reply as the dialect streams it; nothing before the first event has come."""
         ctx, spoken = self._ctx, self._spoken
         guards = self._plan.guards
-        held_back = guards is not None and guards.guards("output")
+        held_back = (guards is not None and guards.guards("output")) or bool(self._plan.retriever)
         opened = False
         async with aclosing(closed(self._plan.pipeline.events(ctx))) as events:
             async for event in events:
-                data = [] if opened else list(spoken.opening(ctx, held_back))
-                opened = True
-                if isinstance(event, Done):
-                    data += spoken.closing(ctx)
-                else:
-                    data += spoken.chunk(ctx, _parsed(event))
+                with border(ctx):
+                    data = [] if opened else list(spoken.opening(ctx, held_back))
+                    opened = True
+                    if isinstance(event, Done):
+                        data += spoken.closing(ctx)
+                    else:
+                        data += spoken.chunk(ctx, _parsed(event))
                 if data:
                     yield b"".join(data)
 

@@ -13,6 +13,7 @@ from headgate_gateway.http.chat import chat_completions
 from headgate_gateway.http.dialect_call import dialect_call, refuse
 from headgate_gateway.http.dialects.dialect import Dialect
 from headgate_gateway.http.dialects.table import dialect_of
+from headgate_gateway.http.feedback import give_feedback
 from headgate_gateway.http.forward import PATHS, forward
 
 UNSERVED = (
@@ -25,6 +26,11 @@ UNSERVED = (
     "/v1/batches",
 )
 """Paths of the OpenAI wire that answer in the envelope that they are not served."""
+
+_WHY = {
+    "/v1/responses/": " It keeps no responses: what an upstream keeps is read and deleted there.",
+    "/v1/messages/count_tokens": " The usage of an answer counts its tokens.",
+}
 
 
 class MethodNotAllowed(RequestError):
@@ -61,6 +67,10 @@ class Endpoints:
         if (dialect := dialect_of(path)) is not None:
             await self._foreign(dialect, scope, receive, send)
             return
+        if path == "/v1/feedback":
+            _only(scope, "POST")
+            await give_feedback(self.gateway, scope, receive, send)
+            return
         await self._reading(path, scope)(send)
 
     async def _foreign(
@@ -96,8 +106,9 @@ class Endpoints:
 
 def not_served(path: str) -> NotFound:
     """The error of a path of a known wire that is not served."""
+    why = next((words for part, words in _WHY.items() if path.startswith(part)), "")
     return NotFound(
-        f"{path} is not served by this version of Headgate.", code="endpoint_not_served"
+        f"{path} is not served by this version of Headgate.{why}", code="endpoint_not_served"
     )
 
 

@@ -6,7 +6,7 @@ import math
 
 import orjson
 
-from headgate_core.errors import HeadgateError, RateLimited, UpstreamStatus
+from headgate_core.errors import HeadgateError, RateLimited, ShuttingDown, UpstreamStatus
 from headgate_core.types import Json
 
 
@@ -28,8 +28,10 @@ def error_headers(error: HeadgateError) -> dict[str, str]:
     """``retry-after`` and ``x-should-retry`` as the official SDKs obey them."""
     headers: dict[str, str] = {}
     wait: float | None = None
-    if isinstance(error, RateLimited | UpstreamStatus):
+    if isinstance(error, RateLimited | UpstreamStatus | ShuttingDown):
         wait = error.retry_after_s
+    if isinstance(error, ShuttingDown):
+        headers["connection"] = "close"  # the next try is to reach another process
     if wait is not None:
         headers["retry-after"] = str(math.ceil(wait))
         headers["retry-after-ms"] = str(math.ceil(wait * 1000))

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from types import TracebackType
 
-from headgate_gateway.http.asgi import Send, encoded
+from headgate_core.context import Context
+from headgate_gateway.http.asgi import Message, Send, encoded
 from headgate_gateway.http.calling import STREAM_HEADERS
+
+log = logging.getLogger("headgate.http")
+
+LAST_S = 5.0
+"""How long a client may take for what is sent when its call has no more time: an error, say."""
 
 KEEP_ALIVE_S = 15.0
 """So much silence is broken by a comment: proxies close connections on which nothing moves."""
@@ -15,15 +22,23 @@ KEEP_ALIVE_S = 15.0
 KEEP_ALIVE = b": keep-alive\n\n"
 
 
+class _Stalled(Exception):
+    """The client has stopped reading, and its call's time is over."""
+
+
 class EventStream:
     """Use it as ``async with``. The status goes out with the first event or comment, not before.
 
     From the first comment on the status is 200, whatever happens: errors become events then.
     ``headers`` is asked once, at that moment.
+
+    A client that takes nothing any more holds the call until ``total_s`` is over, not longer: the
+    block is left as if it had hung up.
     """
 
-    def __init__(self, send: Send, headers: Callable[[], dict[str, str]]) -> None:
-        self._send = send
+    def __init__(self, send: Send, headers: Callable[[], dict[str, str]], ctx: Context) -> None:
+        self._to_client = send
+        self._ctx = ctx
         self._headers = headers
         self._loop = asyncio.get_running_loop()
         self._lock = asyncio.Lock()
@@ -39,8 +54,12 @@ class EventStream:
 
     async def __aexit__(
         self, kind: type[BaseException] | None, raised: object, trace: TracebackType | None
-    ) -> None:
+    ) -> bool:
         await self.quiet()
+        if isinstance(raised, _Stalled):
+            log.warning("call %s: its client took nothing until total_s", self._ctx.call_id)
+            return True
+        return False
 
     async def put(self, data: bytes) -> None:
         """Send whole events, after the status if they are the first."""
@@ -64,6 +83,16 @@ class EventStream:
             self._keeping.cancel()
             await asyncio.gather(self._keeping, return_exceptions=True)
             self._keeping = None
+
+    async def _send(self, message: Message) -> None:
+        until: float | None = self._ctx.notes.get("total_at")
+        if until is not None:
+            until = max(until, self._loop.time() + LAST_S)
+        try:
+            async with asyncio.timeout_at(until):
+                await self._to_client(message)
+        except TimeoutError:
+            raise _Stalled from None
 
     def _silent(self) -> None:
         self._keeping = self._loop.create_task(self._keep_alive())

@@ -32,7 +32,7 @@ async def forward(gateway: Gateway, scope: Scope, receive: Receive, send: Send) 
     except HeadgateError as error:
         await respond(send, error.http_status, error_bytes(error), error_headers(error))
         return
-    await until_hangup(receive, _answer(ctx, plan, send))
+    await until_hangup(receive, ctx, plan, _answer(ctx, plan, send))
 
 
 async def _answer(ctx: Context, plan: RoutePlan, send: Send) -> None:

@@ -12,17 +12,17 @@ from headgate_gateway.stages.record import citation_record, target_of
 
 
 def reply_headers(ctx: Context, *, settled: bool = False) -> dict[str, str]:
-    """The ``x-headgate-*`` headers; the cost only once the call is settled (not on streams)."""
-    headers = {
-        "x-request-id": ctx.call_id,
-        "x-headgate-target": target_of(ctx),
-        "x-headgate-attempts": str(len(ctx.attempts)),
-        "x-headgate-cache": ctx.cache,
-    }
+    """The ``x-headgate-*`` headers; the cost only once the call is settled (not on streams).
+
+    A stream that begins with a keep-alive comment has no answer yet, and so no target to name.
+    """
+    headers = {"x-request-id": ctx.call_id}
+    if ctx.reply is not None or ctx.error is not None:  # else another target may still answer
+        headers["x-headgate-target"] = target_of(ctx)
+        headers["x-headgate-attempts"] = str(len(ctx.attempts))
+        headers["x-headgate-cache"] = ctx.cache
     if ctx.replayed:
         headers["idempotency-replayed"] = "true"
-    if ctx.dropped:
-        headers["x-headgate-dropped"] = ", ".join(ctx.dropped)
     if ctx.prompt:
         headers["x-headgate-prompt"] = ctx.prompt
     if ctx.dropped:

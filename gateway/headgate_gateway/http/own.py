@@ -7,13 +7,14 @@ import time
 from typing import TYPE_CHECKING
 
 from headgate_core.context import Context
-from headgate_core.errors import ModelNotFound, NotFound
+from headgate_core.errors import ModelNotFound, NotFound, StoreError
 from headgate_core.ids import uuid7
 from headgate_core.money import usd_text
 from headgate_core.plugins import unknown
 from headgate_core.store import Store
-from headgate_core.store.calls import StoredCall, get_call
+from headgate_core.store.calls import StoredCall, get_call, key_of
 from headgate_core.types import Json, Principal
+from headgate_gateway.feedback import document
 from headgate_gateway.http.asgi import Scope, Send, respond_json
 from headgate_gateway.http.peer import peer_of
 from headgate_gateway.stages.admit import may_use
@@ -66,31 +67,46 @@ def _model(gateway: Gateway, name: str, plan: RoutePlan) -> Json:
 
 
 async def own_call(gateway: Gateway, scope: Scope, send: Send, call_id: str) -> None:
-    """``GET /v1/calls/{call_id}``: cost, citations, verdicts and scores of one's own call."""
+    """``GET /v1/calls/{call_id}``: cost, citations, verdicts, scores and feedback of one's call."""
     who = await principal_of(gateway, scope)
-    if len(call_id) != len(uuid7()):  # a shorter one is a prefix, which may match others' calls
-        raise NotFound(f"{call_id!r} is no call id.", param="call_id")
-    await gateway.flush()
-    found = await _found(gateway.store, call_id)
-    if found is None or found.record["key_id"] != who.key_id:
-        raise NotFound(f"There is no call {call_id!r} of this key.", param="call_id")
-    record, scores = found
+    record, scores, feedback = await owned(gateway, who, call_id)
     shown: Json = {k: v for k, v in record.items() if k != "content"}
     shown["cost_usd"] = None if record["unpriced"] else usd_text(record["cost_pico"])
     shown["scores"] = [
         {"metric": s["metric"], "value": s["value"], "unscored": s["unscored"] or None}
         for s in scores
     ]
+    shown["feedback"] = [document(one) for one in feedback]
     await respond_json(send, 200, shown)
 
 
-async def _found(store: Store, call_id: str) -> StoredCall | None:
-    """The call of exactly this id; another worker's record arrives within ``ANOTHER_WORKER_S``."""
+async def owned(gateway: Gateway, who: Principal, call_id: str) -> StoredCall:
+    """The finished call of exactly this id, if it is of this key.
+
+    Raises ``NotFound``, in the same words for calls of others and for none, and ``StoreError``.
+    """
+    if len(call_id) != len(uuid7()):  # a shorter one is a prefix, which may match others' calls
+        raise _no_call(f"{call_id!r} is no call id: a whole one is needed.")
+    if gateway.presence.away:
+        raise StoreError(gateway.presence.away)
+    await gateway.flush()
+    if not await _is_of(gateway.store, call_id, who.key_id):
+        raise _no_call(f"There is no finished call {call_id!r} of this key.")
+    return await asyncio.to_thread(get_call, gateway.store, call_id)
+
+
+def _no_call(message: str) -> NotFound:
+    return NotFound(message, param="call_id", code="call_not_found")
+
+
+async def _is_of(store: Store, call_id: str, key_id: str) -> bool:
+    """Whether the call is of this key; another worker's record has ``ANOTHER_WORKER_S`` to arrive.
+
+    A call of somebody else takes as long as none at all, so that time does not tell them apart.
+    """
     deadline = time.monotonic() + ANOTHER_WORKER_S
-    while True:
-        try:
-            return await asyncio.to_thread(get_call, store, call_id)
-        except NotFound:
-            if time.monotonic() > deadline:
-                return None
-            await asyncio.sleep(0.05)
+    while await asyncio.to_thread(key_of, store, call_id) != key_id:
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(0.05)
+    return True

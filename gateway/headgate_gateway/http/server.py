@@ -4,61 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import multiprocessing
-import os
 import signal
 import socket
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import uvicorn
-from pydantic import ValidationError
 
 from headgate_core.errors import ConfigurationError, HeadgateError
 from headgate_core.settings.gateway import GatewaySettings
-from headgate_core.settings.load import load_settings
 from headgate_gateway.http.app import App
+from headgate_gateway.http.draining import DrainingServer
+from headgate_gateway.http.ending import LAST_S
 from headgate_gateway.http.example import first_call
 from headgate_gateway.http.logs import set_up_logging
-from headgate_gateway.http.peer import is_loopback
+from headgate_gateway.http.overrides import source_of
+from headgate_gateway.http.workers import WorkerApp, Workers
+from headgate_gateway.reload.source import Source
 
 log = logging.getLogger("headgate.server")
 
 
-def run_server(
-    settings: GatewaySettings, overrides: dict[str, Any], *, example: bool = False
-) -> int:
+def run_server(path: Path, overrides: Mapping[str, Any], *, example: bool = False) -> int:
     """Serve until told to stop; returns the exit code. Raises ``ConfigurationError``.
 
-    ``example``: once ready, print a first call to copy.
+    ``overrides`` stand over members of ``server``; ``example``: once ready, print a first call.
     """
-    settings = overridden(settings, overrides)
+    # Until somebody listens for it, a signal to reload waits instead of ending the process.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    source = source_of(path, overrides)
+    settings = source.load()
     set_up_logging(settings.server.log)
     listener = _bind(settings)
     port = listener.getsockname()[1]
     log.info("listening on http://%s:%d", settings.server.host, port)
     if settings.server.workers == 1:
-        return _one(settings, listener, example)
-    return _several(settings, overrides, listener)
-
-
-def overridden(settings: GatewaySettings, overrides: dict[str, Any]) -> GatewaySettings:
-    """The settings with ``server`` members replaced, checked again."""
-    if not overrides:
-        return settings
-    try:
-        server = type(settings.server).model_validate({**settings.server.model_dump(), **overrides})
-    except ValidationError as error:
-        faults = [f"--{e['loc'][0]} {e['input']!r}: {e['msg']}." for e in error.errors()]
-        raise ConfigurationError(" ".join(faults)) from error
-    changed = settings.model_copy(update={"server": server})
-    if changed.auth.keys == "open" and not is_loopback(server.host):
-        raise ConfigurationError(
-            f"auth.keys is `open`, so the gateway listens on loopback only, not on {server.host}. "
-            "Set auth.keys to `required` and make keys with `headgate keys create`."
-        )
-    return changed
+        return _one(source, settings, listener, example)
+    return _several(path, overrides, settings, listener)
 
 
 def _bind(settings: GatewaySettings) -> socket.socket:
@@ -78,7 +62,7 @@ def _bind(settings: GatewaySettings) -> socket.socket:
     return listener
 
 
-def _config(app: Any, settings: GatewaySettings, **more: Any) -> uvicorn.Config:
+def _config(app: Any, **more: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         log_config=None,
@@ -86,12 +70,12 @@ def _config(app: Any, settings: GatewaySettings, **more: Any) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         lifespan="on",
-        timeout_graceful_shutdown=int(settings.server.drain_s),
+        timeout_graceful_shutdown=int(LAST_S),
         **more,
     )
 
 
-def _one(settings: GatewaySettings, listener: socket.socket, example: bool) -> int:
+def _one(source: Source, settings: GatewaySettings, listener: socket.socket, example: bool) -> int:
     failures: list[Exception] = []
 
     def failed(error: Exception) -> None:
@@ -102,7 +86,7 @@ def _one(settings: GatewaySettings, listener: socket.socket, example: bool) -> i
         if example:
             print(first_call(settings), flush=True)
 
-    server = uvicorn.Server(_config(App(settings, failed, ready), settings))
+    server = DrainingServer(_config(App(source, failed, ready)))
     server.run(sockets=[listener])
     if not failures:
         return 0
@@ -113,36 +97,14 @@ def _one(settings: GatewaySettings, listener: socket.socket, example: bool) -> i
     return 1
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerApp:
-    """Makes the application inside a worker process; picklable."""
-
-    path: str
-    overrides: tuple[tuple[str, Any], ...]
-    failed: Any
-    """A ``multiprocessing.Event`` that tells the parent why it is being stopped."""
-
-    def __call__(self) -> App:
-        """Load the settings again and build the application."""
-        settings = overridden(load_settings(self.path), dict(self.overrides))
-        set_up_logging(settings.server.log)
-        return App(settings, self._stop_all)
-
-    def _stop_all(self, error: Exception) -> None:
-        log.error("a worker cannot open the gateway: %s", error)
-        self.failed.set()
-        os.kill(os.getppid(), signal.SIGTERM)
-
-
-def _several(settings: GatewaySettings, overrides: dict[str, Any], listener: socket.socket) -> int:
-    from uvicorn.supervisors import Multiprocess
-
+def _several(
+    path: Path, overrides: Mapping[str, Any], settings: GatewaySettings, listener: socket.socket
+) -> int:
     asyncio.run(_try_out(settings))
-    failed = multiprocessing.get_context("spawn").Event()
-    factory = WorkerApp(str(settings.path), tuple(overrides.items()), failed)
-    config = _config(factory, settings, factory=True, workers=settings.server.workers)
-    Multiprocess(config, sockets=[listener]).run()
-    return 1 if failed.is_set() else 0
+    app = WorkerApp.of(path, overrides, settings.server.log)
+    config = _config(app, factory=True, workers=settings.server.workers)
+    Workers(config, sockets=[listener]).run()
+    return 1 if app.failed.is_set() else 0
 
 
 async def _try_out(settings: GatewaySettings) -> None:

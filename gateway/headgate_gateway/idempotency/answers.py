@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from headgate_core.context import Context
+from headgate_core.endpoints import CHAT
 from headgate_core.reply import Chunk, Done, Event, Events, Facts, Raw, Reply
 from headgate_core.store.rows import pack, unpack
 from headgate_core.types import Citation, Json, Verdict
@@ -22,6 +23,7 @@ def packed(ctx: Context, reply: Reply, events: Sequence[Event]) -> bytes:
         {
             "call_id": ctx.call_id,
             "stream": reply.stream,
+            "wire": reply.wire,
             "events": [_written(event) for event in events],
             "facts": {
                 "model": facts.model,
@@ -32,6 +34,7 @@ def packed(ctx: Context, reply: Reply, events: Sequence[Event]) -> bytes:
             "refused": ctx.refused,
             "prompt": ctx.prompt,
             "degraded": ctx.degraded,
+            "dropped": ctx.dropped,
             "citations": [asdict(c) for c in ctx.citations],
             "cited": ctx.cited,
             "verdicts": [asdict(v) for v in ctx.verdicts],
@@ -47,6 +50,7 @@ def replayed(ctx: Context, answer: bytes) -> Reply:
     ctx.refused = kept["refused"]
     ctx.prompt = kept["prompt"]
     ctx.degraded = kept["degraded"]
+    ctx.dropped = list(dict.fromkeys([*ctx.dropped, *kept.get("dropped", ())]))
     ctx.cited = kept["cited"]
     ctx.citations = [
         Citation(**{**c, "heading": tuple(c["heading"]), "at": tuple(c["at"])})
@@ -54,7 +58,7 @@ def replayed(ctx: Context, answer: bytes) -> Reply:
     ]
     ctx.verdicts = [Verdict(**{**v, "kinds": tuple(v["kinds"])}) for v in kept["verdicts"]]
     facts = Facts(**kept["facts"], content=True)
-    return Reply(kept["stream"], _events(kept["events"]), facts)
+    return Reply(kept["stream"], _events(kept["events"]), facts, wire=kept.get("wire", CHAT))
 
 
 def _written(event: Event) -> Json:

@@ -37,6 +37,7 @@ class Writer:
         self._stored = journal.first.base
         self._moved = asyncio.Event()
         self._wanted = asyncio.Event()
+        self._retry = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._failure = ""
         self.rejected = 0
@@ -56,6 +57,10 @@ class Writer:
     def failure(self) -> str:
         """Why the store takes nothing at present; empty when it does."""
         return self._failure
+
+    def retry(self) -> None:
+        """The store is back: what waits for it need not wait any longer."""
+        self._retry.set()
 
     async def flush(self, timeout_s: float = 10.0) -> None:
         """Return once everything appended so far is committed.
@@ -115,14 +120,15 @@ class Writer:
             raise
 
     async def _rest(self, wait: float) -> None:
-        """Sleep ``wait`` seconds; a flush cuts it short, unless the store is away."""
-        if self._failure or not wait:
-            await asyncio.sleep(wait)
+        """Sleep ``wait`` seconds; a flush cuts it short, but a store that is away must be back."""
+        if not wait:
+            await asyncio.sleep(0)
             return
-        self._wanted.clear()
+        woken = self._retry if self._failure else self._wanted
+        woken.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait):
-                await self._wanted.wait()
+                await woken.wait()
 
     def _move(self) -> bool:
         """Move one batch; True when there may be more at once. Runs in a thread."""

@@ -37,7 +37,7 @@ class TargetWatch:
 
     async def start(self) -> None:
         """Apply what is disabled now, then go on in the background."""
-        await self._look()
+        await self.look()
         self._tasks = [asyncio.create_task(self._watch(), name="target watch")]
         for pool in self._pools.values():
             if pool.settings.probe is not None:
@@ -57,9 +57,10 @@ class TargetWatch:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(EVERY_S)
-            await self._look()
+            await self.look()
 
-    async def _look(self) -> None:
+    async def look(self) -> None:
+        """Apply what is disabled now; without the store all stays as it is."""
         try:
             self._apply(await asyncio.to_thread(disabled, self._store))
             if time.monotonic() - self._swept >= SWEEP_S:

@@ -61,7 +61,8 @@ def _completion(model: str, text: str, usage: Usage, finish: str) -> Json:
         "choices": [
             {
                 "index": 0,
-                "message": {"role": "assistant", "content": text},
+                "message": {"role": "assistant", "content": text, "refusal": None},
+                "logprobs": None,
                 "finish_reason": finish,
             }
         ],

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import orjson
 
+from headgate_core.endpoints import WIRES
 from headgate_core.errors import UpstreamMalformed, UpstreamStatus
 from headgate_core.ports import ModelRequest
 from headgate_core.reply import Chunk, Done, Events, Facts, Raw, Reply
 from headgate_core.types import Json
-from headgate_gateway.chunks import observe, wants_usage
+from headgate_gateway.chunks import observe, wants_choices, wants_usage
 from headgate_gateway.credentials import Credentials
 from headgate_gateway.forwarded_replies import observe_forwarded
 from headgate_gateway.upstream import dropped
 from headgate_gateway.upstream_errors import parsed, reported
 from headgate_gateway.upstream_http import UpstreamHttp, checked, read
-from headgate_gateway.upstream_stream import ChatStream, events
+from headgate_gateway.upstream_responses import ResponseStream, observe_response
+from headgate_gateway.upstream_stream import ChatStream, Sorter, events
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse
-
-CONNECT_S = 5.0
-"""How long connecting may take where no pool says it."""
 
 
 @dataclass(slots=True)
@@ -33,7 +33,9 @@ class OpenaiCompatible:
 
     Options: ``api_keys`` (used in turn, a refused one rests), ``proxy`` (URL, empty = none),
     ``forward_metadata`` (OpenAI refuses ``metadata`` without ``store``), ``headers`` sent with
-    every request, ``max_reply_mb`` (a larger reply is an error; streams are bounded by time).
+    every request, ``max_reply_mb`` (a larger reply is an error; streams are bounded by time),
+    ``native`` (``responses``, ``completions``: what the upstream serves itself beside chat, so
+    that such calls go to it byte for byte).
     """
 
     base_url: str
@@ -42,6 +44,7 @@ class OpenaiCompatible:
     forward_metadata: bool = False
     headers: dict[str, str] = field(default_factory=dict)
     max_reply_mb: float = 64.0
+    native: list[Literal["responses", "completions"]] = field(default_factory=list)
     _http: UpstreamHttp | None = field(default=None, init=False, repr=False)
     _credentials: Credentials | None = field(default=None, init=False, repr=False)
 
@@ -51,14 +54,18 @@ class OpenaiCompatible:
         facts = Facts()
         if request.stream:
             asked = wants_usage(request.body)
-            stream = ChatStream(facts, parse=request.parsed, asked=asked)
+            count = wants_choices(request.body)
+            stream = ChatStream(facts, parse=request.parsed, asked=asked, choices=count)
             return Reply(True, self._streamed(response, stream), facts)
-        return Reply(False, self._single(response, facts, request.parsed), facts)
+        return Reply(False, self._single(response, facts, request.parsed, _observe), facts)
 
     async def forward(self, request: ModelRequest, model: str) -> Reply:
         """Send the body to another endpoint as it is. Raises ``UpstreamError``."""
         response = await self._sent(request, self._body(request, model))
         facts = Facts()
+        if request.endpoint in WIRES:
+            passed = self._passed(response, facts, request)
+            return Reply(request.stream, passed, facts, wire=request.endpoint)
         return Reply(False, self._forwarded(response, facts, request), facts)
 
     async def probe(self) -> None:
@@ -80,10 +87,11 @@ class OpenaiCompatible:
 
     def _body(self, request: ModelRequest, model: str) -> Json:
         body = {k: v for k, v in request.body.items() if k != "headgate"}
+        responses = request.endpoint == "responses"
         if not self.forward_metadata and body.pop("metadata", None) is not None:
             dropped(request, "metadata")
         body["model"] = model
-        if request.stream:
+        if request.stream and not responses:
             options = body.get("stream_options") or {}
             body["stream_options"] = {**options, "include_usage": True}
         return body
@@ -96,8 +104,7 @@ class OpenaiCompatible:
         if place is not None:
             headers["Authorization"] = f"Bearer {credentials.key(place)}"
         url = f"{self.base_url.rstrip('/')}/{request.endpoint}"
-        connect_s = request.timeouts.connect_s if request.timeouts else CONNECT_S
-        response = await self._opened().post(url, orjson.dumps(body), headers, connect_s)
+        response = await self._opened().post(url, orjson.dumps(body), headers, request)
         try:
             await checked(response, request.stream)
         except UpstreamStatus as error:
@@ -121,13 +128,29 @@ class OpenaiCompatible:
             self._credentials = Credentials(self.api_keys)
         return self._credentials
 
-    async def _single(self, response: ClientResponse, facts: Facts, parse: bool) -> Events:
+    def _passed(self, response: ClientResponse, facts: Facts, request: ModelRequest) -> Events:
+        """A reply in the caller's own wire."""
+        responses = request.endpoint == "responses"
+        if not request.stream:
+            return self._single(response, facts, False, observe_response if responses else _observe)
+        stream: Sorter = ResponseStream(facts)
+        if not responses:
+            stream = ChatStream(facts, parse=False, asked=wants_usage(request.body))
+        return self._streamed(response, stream)
+
+    async def _single(
+        self,
+        response: ClientResponse,
+        facts: Facts,
+        parse: bool,
+        read_facts: Callable[[Facts, Json], None],
+    ) -> Events:
         try:
             raw = await read(response, int(self.max_reply_mb * 1e6))
         finally:
             response.close()  # does nothing once the body was read to its end
         body = parsed(raw)
-        _observe(facts, body)
+        read_facts(facts, body)
         yield Chunk(body) if parse else Raw(raw)
         yield Done()
 
@@ -146,7 +169,7 @@ class OpenaiCompatible:
         yield Chunk(body) if request.parsed else Raw(raw)
         yield Done()
 
-    async def _streamed(self, response: ClientResponse, stream: ChatStream) -> Events:
+    async def _streamed(self, response: ClientResponse, stream: Sorter) -> Events:
         """A stream that ended well gives its connection back; any other closes it at once."""
         complete = False
         try:

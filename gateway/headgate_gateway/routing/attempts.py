@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from headgate_core.context import Context
+from headgate_core.endpoints import CHAT, WIRES
 from headgate_core.ids import uuid7
 from headgate_core.ports import ModelRequest, Target
 from headgate_core.records import AttemptHead, AttemptRecord, CallHead, JournalLine, usage_record
@@ -15,6 +16,7 @@ from headgate_core.reply import Facts
 from headgate_core.types import Json, Principal, Purpose, Usage
 from headgate_gateway.chunks import message_text
 from headgate_gateway.forwarded import texts, token_count
+from headgate_gateway.native_bodies import answers, size
 
 CHARACTERS_PER_TOKEN = 4
 """Basis of every estimate: the usual rule of thumb for English text."""
@@ -92,7 +94,7 @@ class Attempts:
             "principal": asked.principal.key_id,
             "team": asked.principal.team,
         }
-        attempt = Attempt(record, now, input_estimate(request.body))
+        attempt = Attempt(record, now, input_estimate(request.body, request.endpoint))
         head: AttemptHead = {
             **_known(record),
             "reserved_pico": self._prices.worst_case(
@@ -106,21 +108,23 @@ class Attempts:
             parent.attempts.append(record)
         return attempt
 
-    def settle(self, attempt: Attempt, outcome: str, facts: Facts, error: str = "") -> None:
-        """Book the attempt, once. Usage that never came is estimated when content had come."""
+    def settle(
+        self, attempt: Attempt, outcome: str, facts: Facts, error: str = "", *, worked: bool = True
+    ) -> None:
+        """Book the attempt, once. What the target did not report is estimated.
+
+        ``worked``: the target may have done work, and may charge for it, though it failed.
+        """
         record = attempt.record
         if record["outcome"]:
             return
         record["outcome"] = outcome
         record["error"] = error
         record["duration_ms"] = (time.perf_counter_ns() - attempt.started_ns) / 1e6
-        usage = facts.usage
-        if usage is None and (facts.content or outcome in ("ok", "cancelled")):
-            written = -(-facts.output_characters // CHARACTERS_PER_TOKEN)
-            usage = Usage(attempt.input_tokens, written, estimated=True)
-        if usage is None:
+        if facts.usage is None and not (facts.content or worked):
             record["cost_pico"] = 0
             return
+        usage = _completed(facts, attempt.input_tokens)
         priced = self._prices.price(usage, record["provider"], record["model"])
         record["usage"] = usage_record(usage)
         record["cost_pico"] = priced.pico
@@ -149,19 +153,32 @@ class Attempt:
             self.record["first_token_ms"] = (time.perf_counter_ns() - self.started_ns) / 1e6
 
 
-def input_estimate(body: Json) -> int:
+def _completed(facts: Facts, input_tokens: int) -> Usage:
+    """The reported usage; a number that is missing, or 0 where there was text, is estimated."""
+    told = facts.usage or Usage(estimated=True)
+    sent = told.input_tokens or input_tokens
+    written = told.output_tokens or -(-facts.output_characters // CHARACTERS_PER_TOKEN)
+    if (sent, written) == (told.input_tokens, told.output_tokens):
+        return told
+    return replace(told, input_tokens=sent, output_tokens=written, estimated=True)
+
+
+def input_estimate(body: Json, endpoint: str = CHAT) -> int:
     """Tokens of the body's text, by ``CHARACTERS_PER_TOKEN``, rounded up; token ids count."""
     if "messages" in body:
         characters = sum(len(message_text(m)) for m in body["messages"] or ())
         return -(-characters // CHARACTERS_PER_TOKEN)
+    if endpoint in WIRES:
+        characters, ids = size(body)
+        return -(-characters // CHARACTERS_PER_TOKEN) + ids
     characters = sum(len(one.text) for one in texts(body))
     return -(-characters // CHARACTERS_PER_TOKEN) + token_count(body)
 
 
 def _bound(body: Json) -> int:
-    limit = body.get("max_completion_tokens") or body.get("max_tokens") or 0
-    choices = body.get("n") or 1
-    return limit * choices if isinstance(limit, int) and isinstance(choices, int) else 0
+    names = ("max_completion_tokens", "max_output_tokens", "max_tokens")
+    limit = next((body[name] for name in names if body.get(name)), 0)
+    return limit * answers(body) if isinstance(limit, int) else 0
 
 
 def _known(record: AttemptRecord) -> AttemptHead:

@@ -14,11 +14,12 @@ MOST_OUTCOMES = 1_000
 """Outcomes kept at most, however many calls fall into the window."""
 
 CONSECUTIVE = 5
-"""So many faults in a row are evidence enough where fewer than ``least_calls`` were made."""
+"""So many faults in a row are evidence enough, however well the target did before."""
 
 
 class Breaker:
-    """Opens when the share of provider faults in the window reaches ``error_share``.
+    """Opens when the share of provider faults in the window reaches ``error_share``, or when
+    the latest ``CONSECUTIVE`` outcomes were faults.
 
     ``clock`` gives seconds. Only a provider's own faults are to be recorded as such: not a
     caller's mistakes, hang-ups or abandoned hedges.
@@ -53,6 +54,14 @@ class Breaker:
         """The call ended without telling anything about the target."""
         self._probing = False
 
+    def answering(self) -> None:
+        """The call's first content came: it is awaited no longer before another one is sent.
+
+        A probe closes the breaker when its answer is complete; a long one, or one whose reader
+        takes nothing, would keep the target out until then.
+        """
+        self._probing = False
+
     def succeeded(self) -> None:
         """The target answered; a probe closes the breaker."""
         if self._opened_at is not None:
@@ -76,10 +85,9 @@ class Breaker:
             return
         recent = self._recent(now)
         faults = sum(not ok for ok in recent)
-        enough = len(recent) >= self._settings.least_calls or (
-            len(recent) >= CONSECUTIVE and not any(recent[-CONSECUTIVE:])
-        )
-        if enough and faults >= self._settings.error_share * len(recent):
+        enough = len(recent) >= self._settings.least_calls
+        in_a_row = len(recent) >= CONSECUTIVE and not any(recent[-CONSECUTIVE:])
+        if in_a_row or (enough and faults >= self._settings.error_share * len(recent)):
             self._opened_at = now
 
     def _recent(self, now: float) -> list[bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from headgate_core.errors import UpstreamError, UpstreamStatus
+from headgate_core.errors import UpstreamError, UpstreamStatus, UpstreamTimeout
 
 FallbackClass = Literal["error", "context_window", "content_policy"]
 
@@ -38,7 +38,7 @@ def fallback_class(error: UpstreamError) -> FallbackClass | None:
 
 
 def is_provider_fault(error: UpstreamError) -> bool:
-    """Whether the breaker counts it: not a caller's mistake, and not one key's own limit."""
+    """Whether the breaker counts it: not a caller's mistake or haste, not one key's own limit."""
     if isinstance(error, UpstreamStatus):
         return error.upstream_status >= 500
-    return True
+    return error.at_fault if isinstance(error, UpstreamTimeout) else True

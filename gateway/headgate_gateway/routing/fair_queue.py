@@ -17,6 +17,7 @@ class FairQueue:
     """
 
     def __init__(self, places: int, waiting: int, wait_s: float) -> None:
+        self._places = places
         self._free = places
         self._most = waiting
         self._wait_s = wait_s
@@ -26,6 +27,14 @@ class FairQueue:
     def length(self) -> int:
         """How many wait now."""
         return sum(map(len, self._lines.values()))
+
+    def resize(self, other: FairQueue) -> None:
+        """Take over the bounds of ``other``; places that are too many go as they are given back."""
+        self._free += other._places - self._places
+        self._places, self._most, self._wait_s = other._places, other._most, other._wait_s
+        while self._free > 0 and self._lines:
+            self._free -= 1
+            self.give_back()
 
     async def take(self, principal: str, at_most_s: float = math.inf) -> None:
         """Take a place. Raises ``Overloaded`` when too many wait or none came free in time.
@@ -55,6 +64,9 @@ class FairQueue:
 
     def give_back(self) -> None:
         """Free a place, or hand it to whoever is next."""
+        if self._free < 0:
+            self._free += 1
+            return
         while self._lines:
             principal, line = next(iter(self._lines.items()))
             waiter = line.popleft()

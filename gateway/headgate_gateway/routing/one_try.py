@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 from headgate_core.context import Context
 from headgate_core.endpoints import CHAT
-from headgate_core.errors import HeadgateError, InvalidRequest, UpstreamError, UpstreamTruncated
+from headgate_core.errors import (
+    HeadgateError,
+    InvalidRequest,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamTruncated,
+)
 from headgate_core.ports import ModelRequest
-from headgate_core.reply import Done, Event, Events, Facts, Owned, Reply, closing
-from headgate_core.settings.pools import TimeoutSettings
+from headgate_core.reply import Done, Event, Events, Facts, Owned, Reply, Sending, closing
 from headgate_gateway.routing.attempts import Asked, Attempt, Attempts
 from headgate_gateway.routing.target_state import TargetState
-from headgate_gateway.routing.timers import Timers
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The timers of a try; ``total_at`` is when the whole call must be over (loop's clock)."""
-
-    timeouts: TimeoutSettings
-    total_s: float
-    total_at: float
+from headgate_gateway.routing.timers import Limits, Timers
+from headgate_gateway.routing.unsaid import unsaid_usage
 
 
 class OneTry:
@@ -35,6 +32,7 @@ class OneTry:
         self._attempts = attempts
         self._state = state
         self._asked = asked
+        self._sending = Sending()
         self._open = False
 
     async def run(self, request: ModelRequest, why: str, limits: Limits) -> Reply:
@@ -44,7 +42,7 @@ class OneTry:
         """
         state = self._state
         send = _sender(state, request.endpoint)
-        timers = Timers(limits.timeouts, limits.total_s, limits.total_at)
+        timers = Timers(limits, stream=request.stream)
         attempt = self._attempts.begin(self._asked, state.target, why, request)
         state.breaker.sent()
         state.in_flight += 1
@@ -52,18 +50,20 @@ class OneTry:
         facts = Facts()
         begun = time.monotonic()
         try:
-            own = replace(request, timeouts=limits.timeouts)
+            own = replace(request, timeouts=limits.timeouts, sending=self._sending)
             reply = await timers.first(send(own, state.target.model))
             facts = reply.facts
             held = await _primed(reply, timers)
         except BaseException as error:
             self._failed(attempt, facts, error)
             raise
+        state.breaker.answering()
         if facts.content:
             attempt.content_came()
             state.answered(time.monotonic() - begun)
         onward = Owned(
-            self._passed_on(reply, held, attempt, timers), lambda: self._unused(reply, attempt)
+            self._passed_on(reply, held, attempt, timers, request),
+            lambda: self._unused(reply, attempt),
         )
         if self._asked.parent is not None:
             self._asked.parent.closers.append(onward.aclose)
@@ -77,33 +77,46 @@ class OneTry:
             await close()
 
     async def _passed_on(
-        self, reply: Reply, held: list[Event], attempt: Attempt, timers: Timers
+        self,
+        reply: Reply,
+        held: list[Event],
+        attempt: Attempt,
+        timers: Timers,
+        request: ModelRequest,
     ) -> Events:
         try:
             async with closing(reply.events) as events:
                 for event in held:
-                    self._seen(event, attempt, reply.facts)
-                    yield event
+                    for told in self._seen(event, attempt, reply.facts, request):
+                        yield told
                 while not (held and isinstance(held[-1], Done)):
                     event = await timers.between(_next(events))
-                    self._seen(event, attempt, reply.facts)
-                    yield event
+                    for told in self._seen(event, attempt, reply.facts, request):
+                        yield told
                     if isinstance(event, Done):
                         return
         except BaseException as error:
             self._failed(attempt, reply.facts, error)
             raise
 
-    def _seen(self, event: Event, attempt: Attempt, facts: Facts) -> None:
-        if isinstance(event, Done):
-            attempt.record["status"] = 200
-            self._attempts.settle(attempt, "ok", facts)
-            self._state.breaker.succeeded()
-            self._close(attempt)
+    def _seen(
+        self, event: Event, attempt: Attempt, facts: Facts, request: ModelRequest
+    ) -> Sequence[Event]:
+        """What goes on: the event, with what is to be said before the end."""
+        if not isinstance(event, Done):
+            return (event,)
+        attempt.record["status"] = 200
+        self._attempts.settle(attempt, "ok", facts)
+        self._state.breaker.succeeded()
+        self._close(attempt)
+        return (*unsaid_usage(request, facts, attempt.record), event)
 
     def _failed(self, attempt: Attempt, facts: Facts, error: BaseException) -> None:
         if not self._open:
             return
+        reached = self._sending.begun is not False
+        if isinstance(error, UpstreamTimeout):
+            error.sent = error.sent and reached
         if isinstance(error, UpstreamError):
             self._state.faulted(error)
         else:
@@ -111,11 +124,13 @@ class OneTry:
         if isinstance(error, HeadgateError):
             error.extra.setdefault("target", self._state.target.name)
             attempt.record["status"] = getattr(error, "upstream_status", None)
-            self._attempts.settle(attempt, "error", facts, f"{error.error_code}: {error.message}")
+            said = f"{error.error_code}: {error.message}"
+            self._attempts.settle(attempt, "error", facts, said, worked=_worked(error))
         elif isinstance(error, asyncio.CancelledError | GeneratorExit):
-            self._attempts.settle(attempt, "cancelled", facts)
+            self._attempts.settle(attempt, "cancelled", facts, worked=reached)
         else:
-            self._attempts.settle(attempt, "error", facts, type(error).__name__)
+            said = type(error).__name__
+            self._attempts.settle(attempt, "error", facts, said, worked=False)
         self._close(attempt)
 
     def _close(self, attempt: Attempt) -> None:
@@ -123,6 +138,13 @@ class OneTry:
         self._open = False
         self._state.in_flight -= 1
         self._attempts.close(attempt, parent)
+
+
+def _worked(error: HeadgateError) -> bool:
+    """Whether the target was at work when the attempt failed: it may charge for that."""
+    return isinstance(error, UpstreamTruncated) or (
+        isinstance(error, UpstreamTimeout) and error.sent
+    )
 
 
 _Send: TypeAlias = Callable[[ModelRequest, str], Awaitable[Reply]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from headgate_core.endpoints import CHAT, WIRES
 from headgate_core.errors import InvalidRequest
 from headgate_core.ports import ModelRequest
 from headgate_gateway.routing.target_state import TargetState
@@ -18,8 +19,11 @@ class UnsupportedParameter(InvalidRequest):
 async def fitted(state: TargetState, request: ModelRequest, *, drop: bool) -> ModelRequest:
     """The request as this target can honour it. Raises ``UnsupportedParameter`` unless ``drop``.
 
-    What is left out stands in the call's ``dropped`` and ``degraded``.
+    What is left out stands in the call's ``dropped`` and ``degraded``. A request in another wire
+    becomes one of chat where the target does not speak that wire.
     """
+    if request.endpoint in WIRES and request.endpoint not in getattr(state.provider, "native", ()):
+        request = _translated(state, request)
     ask = getattr(state.provider, "unsupported", None)
     if ask is None:
         return request
@@ -38,3 +42,19 @@ async def fitted(state: TargetState, request: ModelRequest, *, drop: bool) -> Mo
         ctx.degraded.append(f"route: dropped {', '.join(names)} for {state.target.name}")
     body = {k: v for k, v in request.body.items() if k not in names}
     return replace(request, body=body)
+
+
+def _translated(state: TargetState, request: ModelRequest) -> ModelRequest:
+    try:
+        body = request.as_chat() if request.as_chat is not None else None
+    except InvalidRequest as error:
+        message = f"{state.target.name} has no /{request.endpoint} of its own. {error.message}"
+        note = f"route: did without {state.target.name}: {error.message}"
+        if request.context is not None and note not in request.context.degraded:
+            request.context.degraded.append(note)
+        raise UnsupportedParameter(message, param=error.param) from error
+    if body is None:
+        raise UnsupportedParameter(
+            f"{state.target.name} has no /{request.endpoint} of its own.", param="model"
+        )
+    return replace(request, body=body, endpoint=CHAT, parsed=True)

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from headgate_core.context import Context
 from headgate_core.endpoints import kind_of
-from headgate_core.errors import (
-    ConfigurationError,
-    Overloaded,
-    UpstreamError,
-    UpstreamStatus,
-    UpstreamUnreachable,
-)
+from headgate_core.errors import ConfigurationError, Overloaded, UpstreamError, UpstreamStatus
 from headgate_core.plugins import unknown
 from headgate_core.ports import ModelRequest
 from headgate_core.reply import Events, Owned, Reply
@@ -22,11 +17,13 @@ from headgate_core.types import Principal, Purpose
 from headgate_gateway.routing.attempts import Asked, Attempts
 from headgate_gateway.routing.failures import fallback_class, worth_another
 from headgate_gateway.routing.hedging import Try, first_of
-from headgate_gateway.routing.one_try import Limits, OneTry
+from headgate_gateway.routing.one_try import OneTry
 from headgate_gateway.routing.parameters import UnsupportedParameter, fitted
 from headgate_gateway.routing.pools import Pool
 from headgate_gateway.routing.rests import LONGEST_PAUSE_S, Rests
 from headgate_gateway.routing.target_state import TargetState
+from headgate_gateway.routing.timers import Limits
+from headgate_gateway.routing.turns import Turns, moved, reached
 
 MOST_KEYS = 10
 """Credentials of one target that one call may run through."""
@@ -41,14 +38,38 @@ class _Call:
     asked: Asked
     started: float
     tries: int = 0
+    ahead: list[str] = field(default_factory=list)
+    """Pools still to be tried."""
+    been: set[str] = field(default_factory=set)
+    """Pools that were tried."""
 
     def limits(self, pool: Pool) -> Limits:
-        """The tighter of the pool's and the route's total; both count from the call's start."""
-        timeouts = pool.settings.timeouts
+        """The tightest of the pool's and the route's total and the caller's patience; all count
+        from the call's start.
+
+        A target that hangs in a call that is no stream leaves half of it to the next one.
+        """
+        timeouts, alone = pool.settings.timeouts, pool.settings.stands_alone
+        notes = self.request.context.notes if self.request.context else {}
+        own_s = min(timeouts.total_s, notes.get("total_s", math.inf))
+        total_s = min(own_s, notes.get("waits_s", math.inf))
+        answer_s = timeouts.answer_s or (math.inf if alone else total_s / 2)
+        own_s = min(own_s, timeouts.answer_s or (own_s if alone else own_s / 2))
+        return Limits(timeouts, answer_s, total_s, self.started + total_s, own_s)
+
+    def count_in(self, pool: Pool) -> None:
+        """Count the call where it comes in; a retry of the client's own SDK is extra load."""
         context = self.request.context
-        route_s = context.notes.get("total_s") if context else None
-        total_s = min(timeouts.total_s, route_s) if route_s else timeouts.total_s
-        return Limits(timeouts, total_s, self.started + total_s)
+        if context is not None and context.notes.get("sdk_retry"):
+            pool.retries.spend()
+            return
+        pool.retries.earn()
+        if pool.hedges is not None:
+            pool.hedges.earn()
+
+    def elsewhere(self, pool: Pool) -> bool:
+        """Whether the call can leave this pool for a fallback that it has not been to."""
+        return not self.been.issuperset([*pool.settings.fallbacks.error, *self.ahead])
 
     def left(self, pool: Pool) -> float:
         """Seconds that are left for tries in this pool; 0 or less = none."""
@@ -89,18 +110,18 @@ class Router:
 
     async def _through(self, call: _Call, name: str) -> Reply:
         """The pool, then what its failure's class falls back to, each pool once."""
-        ahead, been = [name], set[str]()
+        call.ahead.append(name)
         failure: UpstreamError | Overloaded | None = None
-        while ahead:
-            pool = self.pools[ahead.pop(0)]
-            if pool.name in been:
+        while call.ahead:
+            pool = self.pools[call.ahead.pop(0)]
+            if pool.name in call.been:
                 continue
-            been.add(pool.name)
+            call.been.add(pool.name)
             try:
                 return await self._queued(call, pool)
             except Overloaded as error:
                 failure = error
-                ahead[:0] = pool.settings.fallbacks.error
+                call.ahead[:0] = pool.settings.fallbacks.error
             except UnsupportedParameter:
                 if failure is None:
                     raise
@@ -109,7 +130,7 @@ class Router:
                 wanted = fallback_class(error)
                 if wanted is None or call.late(pool):
                     break
-                ahead[:0] = getattr(pool.settings.fallbacks, wanted)
+                call.ahead[:0] = getattr(pool.settings.fallbacks, wanted)
         raise failure or UpstreamError(f"The pool {name!r} has no target to try.")
 
     async def _queued(self, call: _Call, pool: Pool) -> Reply:
@@ -127,20 +148,25 @@ class Router:
         return _with_end(reply, give_back, call.asked.parent)
 
     async def _retried(self, call: _Call, pool: Pool) -> Reply:
-        pool.retries.earn()
-        if pool.hedges is not None:
-            pool.hedges.earn()
+        call.count_in(pool)
         failure: UpstreamError | None = None
         unfit: UnsupportedParameter | None = None
-        rests = Rests()
-        for n, state in enumerate(_tries(pool)):
-            if failure is not None and not await _may_retry(call, pool, rests.left(state), failure):
-                continue
+        left: TargetState | None = None
+        rests, turns = Rests(), Turns(pool)
+        for n, state in enumerate(turns):
+            if turns.hung(state) and call.elsewhere(pool):
+                break
+            if failure is not None and left is not None:
+                free = not reached(failure)
+                pause_s = rests.left(state)
+                if not await _may_retry(call, pool, pause_s, free=free, move=moved(left, state)):
+                    continue
             try:
                 return await self._hedged(call, pool, state, n if failure is not None else 0)
             except UpstreamError as error:
-                failure = error
+                failure, left = error, state
                 rests.failed(state, error)
+                turns.failed(state, error)
                 if not worth_another(error) and not error_of_key(error):
                     break
             except UnsupportedParameter as error:
@@ -181,19 +207,16 @@ class Router:
         if purpose is Purpose.SERVE:
             purpose = _PURPOSES.get(why, purpose)
         asked = replace(call.asked, pool=pool.name, purpose=purpose)
-        return await OneTry(self._attempts, state, asked).run(fit, why, call.limits(pool))
+        limits = call.limits(pool)
+        reply = await OneTry(self._attempts, state, asked).run(fit, why, limits)
+        if asked.parent is not None and call.asked.purpose is Purpose.SERVE:
+            asked.parent.notes["total_at"] = limits.total_at
+        return reply
 
 
 def error_of_key(error: UpstreamError) -> bool:
     """All keys of this target are refused: another target of the pool may still do."""
     return isinstance(error, UpstreamStatus) and error.credentials
-
-
-def _tries(pool: Pool) -> Iterator[TargetState]:
-    """The targets of one call's tries: each in its order, then round again."""
-    order = pool.order()
-    for n in range(pool.settings.retries.attempts):
-        yield order[n % len(order)]
 
 
 def _once(action: Callable[[], None]) -> Callable[[], None]:
@@ -235,15 +258,14 @@ async def _close(events: object) -> None:
         await close()
 
 
-async def _may_retry(call: _Call, pool: Pool, pause_s: float, failure: UpstreamError) -> bool:
+async def _may_retry(call: _Call, pool: Pool, pause_s: float, *, free: bool, move: bool) -> bool:
     """Wait until the target may be asked again; False when time or budget forbid it.
 
-    After an attempt that reached nobody the next one is no extra load: it takes no budget.
+    A ``free`` retry takes nothing of the budget; a ``move`` takes what there is.
     """
     if pause_s > LONGEST_PAUSE_S or call.left(pool) <= pause_s:
         return False
-    reached = not isinstance(failure, UpstreamUnreachable) or failure.sent
-    if reached and not pool.retries.spend():
+    if not free and not pool.retries.spend() and not move:
         return False
     if pause_s > 0:
         await asyncio.sleep(pause_s)

@@ -1,9 +1,10 @@
-"""The four timers: each error names the one that fired and its value."""
+"""The timers of an attempt: each error names the one that fired and its value."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from headgate_core.errors import UpstreamTimeout
@@ -11,33 +12,71 @@ from headgate_core.settings.pools import TimeoutSettings
 
 T = TypeVar("T")
 
+ENOUGH = 0.9
+"""Share of its own time that a target must have had before its silence is a fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The timers of a try in seconds; ``total_at`` is when the whole call must be over (loop's
+    clock). ``own_s`` is the target's own time for an answer in one piece, by the configuration
+    alone: no caller makes it shorter."""
+
+    timeouts: TimeoutSettings
+    answer_s: float
+    total_s: float
+    total_at: float
+    own_s: float
+
 
 class Timers:
-    """Deadlines of one attempt, on the loop's clock. ``total_at`` is the call's own end."""
+    """Deadlines of one attempt, on the loop's clock.
 
-    def __init__(self, settings: TimeoutSettings, total_s: float, total_at: float) -> None:
-        self._settings = settings
-        self._total_s = total_s
-        self._total_at = total_at
-        self._first_at = asyncio.get_running_loop().time() + settings.first_token_s
+    A stream has a timer for its first content and one between events. An answer in one piece is
+    begun when it is complete: there ``answer_s`` bounds the whole of it.
+    """
+
+    def __init__(self, limits: Limits, *, stream: bool) -> None:
+        self._limits = limits
+        self._first_name = "first_token_s" if stream else "answer_s"
+        self._first_s = limits.timeouts.first_token_s if stream else limits.answer_s
+        now = asyncio.get_running_loop().time()
+        self._first_at = now + self._first_s
+        own_s = min(self._first_s, limits.total_s) if stream else limits.own_s
+        self._fair = min(self._first_at, limits.total_at) - now >= ENOUGH * own_s
 
     async def first(self, work: Awaitable[T]) -> T:
-        """Wait until the first content; raises ``UpstreamTimeout``."""
-        return await self._until(
-            work, "first_token_s", self._settings.first_token_s, self._first_at
-        )
+        """Wait until the first content; raises ``UpstreamTimeout``.
+
+        It is no fault of the target where the caller's patience, or what earlier tries left of
+        the call's time, was shorter than the target's own time.
+        """
+        try:
+            return await self._until(work, self._first_name, self._first_s, self._first_at)
+        except UpstreamTimeout as error:
+            error.at_fault = error.at_fault and (self._fair or not error.timer)
+            raise
 
     async def between(self, work: Awaitable[T]) -> T:
-        """Wait for the next event of a stream; raises ``UpstreamTimeout``."""
-        gap = self._settings.between_tokens_s
+        """Wait for the next event of a stream; raises ``UpstreamTimeout``.
+
+        ``total_s`` is no fault here: the target was answering, and its reader may have been slow.
+        """
+        gap = self._limits.timeouts.between_tokens_s
         at = asyncio.get_running_loop().time() + gap
-        return await self._until(work, "between_tokens_s", gap, at)
+        try:
+            return await self._until(work, "between_tokens_s", gap, at)
+        except UpstreamTimeout as error:
+            error.at_fault = error.at_fault and error.timer != "total_s"
+            raise
 
     async def _until(self, work: Awaitable[T], name: str, value: float, at: float) -> T:
-        if self._total_at < at:
-            name, value, at = "total_s", self._total_s, self._total_at
+        if self._limits.total_at < at:
+            name, value, at = "total_s", self._limits.total_s, self._limits.total_at
         try:
             async with asyncio.timeout_at(at):
                 return await work
         except TimeoutError as error:
-            raise UpstreamTimeout(f"The timer {name} = {value:g} fired.") from error
+            late = UpstreamTimeout(f"The timer {name} = {value:g} fired.")
+            late.timer = name
+            raise late from error

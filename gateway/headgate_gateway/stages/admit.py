@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from headgate_core.context import Context
-from headgate_core.errors import Forbidden, RateLimited
+from headgate_core.errors import Forbidden, RateLimited, StoreError
 from headgate_core.types import Principal
 from headgate_gateway.plan import Limiter, RoutePlan
 
@@ -25,7 +25,7 @@ def may_use(principal: Principal, plan: RoutePlan) -> bool:
 
 @dataclass(slots=True)
 class Admit:
-    """Ends the call with 403 or 429."""
+    """Ends the call with 403 or 429, or with 503 where nothing may go on without the store."""
 
     name: ClassVar[str] = "admit"
     last: ClassVar[bool] = False
@@ -44,8 +44,12 @@ class Admit:
         return cls(plan, plan.parts.limiter, limits)
 
     async def run(self, ctx: Context) -> None:
-        """Raises ``Forbidden`` or ``RateLimited``, naming the limit."""
+        """Raises ``Forbidden``, ``RateLimited`` (naming the limit) or ``StoreError``."""
         principal = ctx.payer
+        settings = self.plan.parts.settings.store
+        if settings.when_away == "refuse" and self.plan.parts.store_away():
+            said = "The gateway's database is away, and no call goes on without it."
+            raise StoreError(said, message=said)
         if not may_use(principal, self.plan):
             raise Forbidden(
                 f"The key {principal.name!r} may not use {ctx.asked_model!r}.",

@@ -12,6 +12,7 @@ from headgate_core.errors import Internal
 from headgate_core.reply import Chunk, Done, Events, Reply, closing
 from headgate_core.types import Citation, Json, Passage
 from headgate_gateway.chunks import finishes
+from headgate_gateway.flat_texts import pieces as texts_of
 from headgate_gateway.plan import RoutePlan
 from headgate_gateway.texts import part
 
@@ -92,6 +93,8 @@ class Cite:
                 text = part(choice).get("content")
                 if isinstance(text, str):
                     pieces.append(text)
+                elif isinstance(text, list):
+                    pieces += [said for member, said in texts_of(text) if member == "content"]
         for choice in finishes(body):
             if int(choice.get("index") or 0) == 0:
                 ctx.answer = "".join(pieces)

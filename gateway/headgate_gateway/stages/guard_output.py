@@ -10,11 +10,19 @@ from headgate_core.context import Context
 from headgate_core.errors import Internal
 from headgate_core.ports import Guards, Stopped
 from headgate_core.reply import Chunk, Done, Events, Raw, Reply, close_events, closing
-from headgate_core.types import Json
-from headgate_gateway.chunks import chunk_like, finishes, has_content, whole
+from headgate_core.types import Json, Usage
+from headgate_gateway.chunks import (
+    chunk_like,
+    finishes,
+    has_content,
+    usage_chunk,
+    wants_usage,
+    whole,
+)
 from headgate_gateway.clearing import Clearing
 from headgate_gateway.plan import RoutePlan
 from headgate_gateway.refusal import blocked
+from headgate_gateway.sieve import Sieve
 from headgate_gateway.texts import number, part
 
 
@@ -49,8 +57,12 @@ class _Guarded:
     def __init__(self, guards: Guards, ctx: Context, reply: Reply) -> None:
         self._ctx = ctx
         self._reply = reply
-        self._clearing = Clearing(guards, ctx.verdicts, ctx.dropped)
+        own = {"id": f"chatcmpl-{ctx.call_id}", "model": ctx.asked_model}
+        sieve = Sieve(guards, ctx.verdicts, ctx.dropped, own)
+        self._clearing = Clearing(guards, sieve, ctx.verdicts, stream=reply.stream)
         self._sent = False
+        self._last: Json = {}
+        """The chunk that went out last: what comes after it has its id, time and model."""
         self._unfinished: dict[int, None] = {}
         """Choices that have begun and not finished, in order."""
 
@@ -63,23 +75,26 @@ class _Guarded:
                     yield Chunk(body)
             except Stopped as stop:
                 await self._upstream_over()
-                yield Chunk(self._refusal(stop))
+                refusal = self._refusal(stop)
+                yield Chunk(refusal)
+                if self._reply.stream and wants_usage(self._ctx.request):
+                    yield Chunk(usage_chunk(refusal, self._spent()))
         yield Done()
 
     async def _cleared(self, events: Events) -> AsyncIterator[Json]:
-        last: Json = {}
         async for event in events:
             if isinstance(event, Raw):
                 raise Internal("A guarded reply must be parsed before it is checked.")
             if isinstance(event, Chunk):
-                last = event.body
-                async for body in self._clearing.clear(event.body):
+                body = await self._clearing.clear(event.body)
+                if body is not None:
                     yield body
-        async for body in self._clearing.rest(last):
-            yield body
+        async for rest in self._clearing.rest():
+            yield rest
 
     def _note(self, body: Json) -> None:
         self._sent = self._sent or has_content(body)
+        self._last = body
         for choice in body.get("choices") or ():
             self._unfinished[number(choice)] = None
         for choice in finishes(body):
@@ -92,6 +107,11 @@ class _Guarded:
                 pass
         await close_events(self._reply.events)
 
+    def _spent(self) -> Usage:
+        """What the attempts used, all of them settled by now."""
+        told = [a["usage"] for a in self._ctx.attempts if a["usage"] is not None]
+        return sum((Usage(**usage) for usage in told), Usage())
+
     def _refusal(self, stop: Stopped) -> Json:
         ctx, facts = self._ctx, self._reply.facts
         ctx.refused = True
@@ -101,14 +121,10 @@ class _Guarded:
         refusal = whole(ctx.call_id, facts.model or ctx.asked_model, stop.text, "content_filter")
         if not self._reply.stream:
             if facts.usage is not None:
-                refusal["usage"] = {
-                    "prompt_tokens": facts.usage.input_tokens,
-                    "completion_tokens": facts.usage.output_tokens,
-                    "total_tokens": facts.usage.input_tokens + facts.usage.output_tokens,
-                }
+                refusal["usage"] = usage_chunk(refusal, facts.usage)["usage"]
             return refusal
         delta: Json = {} if self._sent else dict(part(refusal["choices"][0]))
-        chunk = chunk_like(refusal, 0, delta, "content_filter")
+        chunk = chunk_like({**refusal, **self._last}, 0, delta, "content_filter")
         first, *others = self._unfinished or {0: None}
         chunk["choices"][0]["index"] = first
         chunk["choices"] += [

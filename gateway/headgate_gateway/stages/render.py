@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, ClassVar
 from headgate_core.context import Context
 from headgate_core.errors import InvalidRequest
 from headgate_core.types import Json
+from headgate_gateway.merging import Merging, merging_of, no_inputs
 from headgate_gateway.plan import RoutePlan
 from headgate_gateway.refusal import nothing_found
 
 if TYPE_CHECKING:
     from headgate_gateway.prompts.prompt import Prompt
-
-LIMITS = ("max_tokens", "max_completion_tokens")
-"""Two names of one thing: a caller who sends either keeps it."""
 
 
 @dataclass(slots=True)
@@ -26,20 +24,16 @@ class Render:
     last: ClassVar[bool] = False
     reenter: ClassVar[bool] = True
     prompt: Prompt | None
-    parameters: Json
-    defaults: Json
-    locked: frozenset[str]
+    merging: Merging
     needs_passages: bool = False
     """``retrieval.when_empty: refuse``, decided after guards and budgets have taken theirs."""
 
     @classmethod
     def compile(cls, plan: RoutePlan) -> Render:
         """Every route has it: the bound on ``max_tokens`` goes upstream."""
-        defaults = plan.parts.settings.defaults.parameters
         retrieval = plan.settings.retrieval
         needs = retrieval is not None and retrieval.when_empty == "refuse"
-        locked = frozenset(plan.settings.locked)
-        return cls(plan.prompt, plan.parameters, defaults, locked, needs)
+        return cls(plan.prompt, merging_of(plan), needs)
 
     async def run(self, ctx: Context) -> None:
         """Set ``ctx.messages`` and ``ctx.parameters``. Raises ``InvalidRequest`` or ``Ended``."""
@@ -56,14 +50,10 @@ class Render:
                 nothing_found(ctx)
             ctx.prompt = f"{self.prompt.name}@{self.prompt.version}"
             ctx.degraded.extend(f"render: {cut}" for cut in rendered.trimmed)
-        elif ctx.inputs:
-            name = next(iter(ctx.inputs))
-            raise InvalidRequest(
-                f"The route has no prompt, so it takes no inputs; {name!r} was given.",
-                param=f"headgate.inputs.{name}",
-            )
+        else:
+            no_inputs(ctx.inputs)
         ctx.request = dict(ctx.request)
-        ctx.parameters = self._merge(ctx.request, from_prompt)
+        ctx.parameters = self.merging.merged(ctx.request, from_prompt)
 
     def _same_prompt(self, asked: str) -> None:
         own = self.prompt
@@ -73,12 +63,3 @@ class Render:
                 f"The route {has}, not {asked!r}. Leave `prompt.id` out or name it.",
                 param="prompt.id",
             )
-
-    def _merge(self, request: Json, from_prompt: Json) -> Json:
-        merged = {**self.defaults, **from_prompt, **self.parameters}
-        if self.locked.intersection(LIMITS):
-            for limit in LIMITS:  # the other name must not be a way around the lock
-                request.pop(limit, None)
-        elif any(request.get(limit) is not None for limit in LIMITS):
-            merged = {k: v for k, v in merged.items() if k not in LIMITS}
-        return {k: v for k, v in merged.items() if k in self.locked or request.get(k) is None}

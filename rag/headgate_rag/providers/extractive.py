@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 from headgate_core.errors import ConfigurationError, UpstreamStatus
 from headgate_core.honoured import ONE_TEXT, unsupported
@@ -15,6 +15,8 @@ from headgate_core.reply import Reply
 from headgate_core.types import Json, Passage, Purpose, Usage
 from headgate_rag.answering import Judgement, Reading, choose
 from headgate_rag.completion import Completion
+from headgate_rag.embedding import CloseReader
+from headgate_rag.nearness import Nearness
 from headgate_rag.questions import questions
 from headgate_rag.statements import Statement, statements
 
@@ -33,9 +35,9 @@ class Extractive:
     """
 
     free: ClassVar[bool] = True
-    min_confidence: float = 0.76
+    min_confidence: float = 0.86
     sentences: int = 2
-    margin: float = 2.0
+    margin: float = 3.0
     read_passages: int = 8
     decline: str = "The documents do not answer this question."
 
@@ -50,7 +52,7 @@ class Extractive:
 
     def bind(self, tools: Tools) -> None:
         """Take the embedder, the one way to an embedding model."""
-        self._embedder = tools.embedder
+        self._embedder = cast(CloseReader, tools.embedder)
 
     async def chat(self, request: ModelRequest, model: str) -> Reply:
         """Answer the call's question. Raises ``UpstreamStatus`` 400 for what it cannot do."""
@@ -79,8 +81,11 @@ class Extractive:
         async def embed(texts: Sequence[str]) -> list[list[float]]:
             return await self._embedder.embed(texts, Purpose.EMBED, principal)
 
+        async def compare(question: str, texts: Sequence[str]) -> Nearness:
+            return await self._embedder.nearest(question, texts, principal)
+
         stated = await asyncio.to_thread(_stated, passages)
-        reading = Reading(passages, stated, embed)
+        reading = Reading(passages, stated, embed, compare)
         judgements = [await reading.judge(question) for question in asked]
         best = max(judgements, key=lambda j: j.confidence)
         return self._worded(best) if best.confidence >= self.min_confidence else self.decline

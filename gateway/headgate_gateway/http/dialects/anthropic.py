@@ -12,6 +12,8 @@ from headgate_core.errors import HeadgateError
 from headgate_core.types import Json
 from headgate_gateway.http.dialects import anthropic_out
 from headgate_gateway.http.dialects.anthropic_in import chat_of
+from headgate_gateway.http.dialects.anthropic_marks import unmarked
+from headgate_gateway.http.dialects.replies import Reading
 from headgate_gateway.sse import encode_named
 
 _TYPES = {
@@ -46,7 +48,9 @@ class Anthropic:
     def __init__(self, body: Json) -> None:
         self._body = body
         self._stream = anthropic_out.Stream(self._stops)
+        self._reading = Reading()
         self.dropped: list[str] = []
+        self.marks = False
         self.prompt = ""
 
     @property
@@ -61,13 +65,21 @@ class Anthropic:
         kind = _TYPES.get(status) or ("api_error" if status >= 500 else "invalid_request_error")
         said: Json = {"type": kind, "message": error.message, "code": error.error_code}
         if error.param:
-            said["param"] = _PARAMS.get(error.param, error.param)
+            said["param"] = cls.named(error.param)
         body = {"type": "error", "error": {**said, **error.extra}, "request_id": call_id or None}
         return status, body, {"request-id": call_id} if call_id else {}
 
+    @staticmethod
+    def named(member: str) -> str:
+        """What a member of the chat body is called here."""
+        return _PARAMS.get(member, member)
+
     def chat(self) -> Json:
         """The chat body that asks for the same. Raises ``InvalidRequest`` naming the member."""
-        return chat_of(self._body, self.dropped)
+        chat = chat_of(self._body, self.dropped)
+        if not self.marks:
+            self.dropped[:0] = [name for name in unmarked(chat) if name not in self.dropped]
+        return chat
 
     def headers(self, ctx: Context) -> dict[str, str]:
         """The call's id under Anthropic's name."""
@@ -75,7 +87,11 @@ class Anthropic:
 
     def whole(self, ctx: Context, body: Json) -> Json:
         """The message."""
-        return anthropic_out.whole(ctx, body, self._stops)
+        return anthropic_out.whole(ctx, self._reading, body, self._stops)
+
+    def settled(self, ctx: Context, said: Json) -> Json:
+        """The message with its usage and the ``headgate`` member."""
+        return {**said, **anthropic_out.settled(ctx, self._reading)}
 
     def opening(self, ctx: Context, held_back: bool) -> Iterator[bytes]:
         """The stream begins with its first chunk."""

@@ -8,6 +8,7 @@ import orjson
 
 from headgate_core.errors import InvalidRequest
 from headgate_core.types import Json
+from headgate_gateway.http.dialects.anthropic_marks import MARK, SIGNED, mark_of
 from headgate_gateway.http.dialects.members import (
     object_of,
     objects,
@@ -17,7 +18,7 @@ from headgate_gateway.http.dialects.members import (
     unserved,
 )
 
-_HINTS = ("cache_control", "citations", "caller", "is_error", "signature")
+_HINTS = ("citations", "caller", "is_error")
 """Members of blocks without which the model is asked the same."""
 
 _MEMBERS: dict[str, tuple[str, ...]] = {
@@ -26,7 +27,7 @@ _MEMBERS: dict[str, tuple[str, ...]] = {
     "document": ("source", "title"),
     "tool_use": ("id", "name", "input"),
     "tool_result": ("tool_use_id", "content"),
-    "thinking": ("thinking",),
+    "thinking": ("thinking", "signature"),
 }
 _OF_ROLE = {
     "user": ("text", "image", "document", "tool_result"),
@@ -79,7 +80,7 @@ class Turns:
     def _assistant(self, blocks: list[Json], where: str) -> None:
         parts: list[Json] = []
         calls: list[Json] = []
-        thoughts: list[str] = []
+        thoughts: list[Json] = []
         for number, block in enumerate(blocks):
             at = f"{where}[{number}]"
             if block["type"] == "text":
@@ -87,15 +88,25 @@ class Turns:
                 continue
             _known(block, at, self._dropped)
             if block["type"] == "thinking":
-                thoughts.append(text_of(block, "thinking", at))
+                text_of(block, "thinking", at)
+                thoughts.append(block)
             else:
                 calls.append(_call(block, at))
         message: Json = {"role": "assistant", "content": plain(parts) if parts else None}
         if calls:
             message["tool_calls"] = calls
-        if thoughts:
-            message["reasoning_content"] = "\n".join(thoughts)
-        self.messages.append(message)
+        self.messages.append(message | self._thoughts(thoughts))
+
+    def _thoughts(self, blocks: list[Json]) -> Json:
+        """As one text, and the signed ones as they are beside it."""
+        if any(map(mark_of, blocks)) and MARK not in self._dropped:
+            self._dropped.append(MARK)
+        names = ("type", "thinking", "signature")
+        signed = [{name: b[name] for name in names} for b in blocks if b.get("signature")]
+        said: Json = {"reasoning_content": "\n".join(b["thinking"] for b in blocks)}
+        if signed:
+            said[SIGNED] = signed
+        return said if blocks else {}
 
     def _others(self, role: str, blocks: list[Json], where: str) -> None:
         """Results of tools first, as chat has it; their images come with the user's own parts."""
@@ -119,6 +130,7 @@ class Turns:
                 "role": "tool",
                 "tool_call_id": text_of(block, "tool_use_id", where),
                 "content": plain(texts),
+                **mark_of(block),
             }
         )
         return [p for p in parts if p["type"] != "text"]
@@ -127,7 +139,7 @@ class Turns:
 def _known(block: Json, where: str, dropped: list[str]) -> None:
     # An empty or false hint asks for nothing.
     said = {k: v for k, v in block.items() if v not in ("", False, [])}
-    only(said, ("type", *_MEMBERS[block["type"]]), _HINTS, where, dropped)
+    only(said, ("type", MARK, *_MEMBERS[block["type"]]), _HINTS, where, dropped)
 
 
 def _part(block: Json, where: str, dropped: list[str]) -> Json:
@@ -136,10 +148,11 @@ def _part(block: Json, where: str, dropped: list[str]) -> Json:
         raise unserved(f"{where}.type", "text, image and document are.")
     _known(block, where, dropped)
     if kind == "text":
-        return {"type": "text", "text": text_of(block, "text", where)}
+        return {"type": "text", "text": text_of(block, "text", where), **mark_of(block)}
     source = object_of(block.get("source"), f"{where}.source")
     at = f"{where}.source"
-    return _image(source, at) if kind == "image" else _document(block, source, at)
+    part = _image(source, at) if kind == "image" else _document(block, source, at)
+    return {**part, **mark_of(block)}
 
 
 def _image(source: Json, at: str) -> Json:
@@ -169,4 +182,5 @@ def _data_url(source: Json, where: str) -> str:
 def _call(block: Json, where: str) -> Json:
     arguments = orjson.dumps(object_of(block.get("input"), f"{where}.input")).decode()
     function = {"name": text_of(block, "name", where), "arguments": arguments}
-    return {"id": text_of(block, "id", where), "type": "function", "function": function}
+    own = {"id": text_of(block, "id", where), "type": "function", "function": function}
+    return {**own, **mark_of(block)}

@@ -7,6 +7,7 @@ from typing import Any
 from headgate_core.errors import InvalidRequest
 from headgate_core.types import Json
 from headgate_gateway.http.dialects.anthropic_blocks import Turns, parts_of
+from headgate_gateway.http.dialects.anthropic_marks import MARK, mark_of
 from headgate_gateway.http.dialects.members import (
     count_of,
     object_of,
@@ -47,12 +48,14 @@ _DEFAULTS = {"service_tier": "auto", "speed": "standard"}
 
 _TRANSLATED = frozenset(
     {"messages", "system", "tools", "tool_choice", "stop_sequences", "metadata", "thinking"}
-    | {"output_config", "cache_control", *_DEFAULTS}
+    | {"output_config", *_DEFAULTS}
 )
 _CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 _EFFORTS = ("low", "medium", "high", "xhigh")
-_TOOL = ("type", "name", "description", "input_schema", "strict")
-HINTS = ("cache_control", "eager_input_streaming")
+_TOOL = ("type", "name", "description", "input_schema", "strict", MARK)
+LABELS = ("session_id", "session", "user", "tags")
+"""Members of ``metadata`` that are the gateway's own, by which its records are grouped."""
+HINTS = ("eager_input_streaming",)
 
 
 def chat_of(body: Json, dropped: list[str]) -> Json:
@@ -62,15 +65,13 @@ def chat_of(body: Json, dropped: list[str]) -> Json:
         if body.get(name) not in (None, value):
             raise unserved(name, f"only {value!r} is.")
     count_of(body, "max_tokens")
-    if body.get("cache_control") is not None:  # a hint, like the one of a block
-        dropped.append("cache_control")
     chat = {k: v for k, v in body.items() if k not in _TRANSLATED and v is not None}
     chat["messages"] = [*_system(body, dropped), *_messages(body, dropped)]
     chat |= _tools(body, dropped) | _thinking(body) | _output(body)
     if body.get("stop_sequences"):
         chat["stop"] = body["stop_sequences"]
     metadata = object_of(body.get("metadata"), "metadata")
-    only(metadata, ("user_id",), (), "metadata", dropped)
+    only(metadata, ("user_id", *LABELS), (), "metadata", dropped)
     if metadata.get("user_id") is not None:
         chat["user"] = metadata["user_id"]
     if body.get("stream"):
@@ -130,7 +131,7 @@ def _tool(tool: Json, where: str, dropped: list[str]) -> Json:
     function: Json = {"name": text_of(tool, "name", where)}
     function["parameters"] = object_of(tool.get("input_schema"), f"{where}.input_schema")
     function |= {k: tool[k] for k in ("description", "strict") if tool.get(k) is not None}
-    return {"type": "function", "function": function}
+    return {"type": "function", "function": function, **mark_of(tool)}
 
 
 def _thinking(body: Json) -> Json:

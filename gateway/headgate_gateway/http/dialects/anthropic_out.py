@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import orjson
 
 from headgate_core.context import Context
 from headgate_core.types import Json, Usage
-from headgate_gateway.http.dialects.replies import Kind, Piece, Reading
+from headgate_gateway.http.dialects.in_turn import InTurn, Step
+from headgate_gateway.http.dialects.replies import Kind, Piece, Reading, joined
 from headgate_gateway.http.meta import meta
 from headgate_gateway.sse import encode_named
 
@@ -27,25 +27,27 @@ def event(name: str, **members: object) -> bytes:
     return encode_named(name, orjson.dumps({"type": name, **members}))
 
 
-def whole(ctx: Context, body: Json, stops: list[str]) -> Json:
+def whole(ctx: Context, reading: Reading, body: Json, stops: list[str]) -> Json:
     """The message. An ``input`` that is no JSON object stands under ``INVALID_JSON``."""
-    reading = Reading()
     content: list[Json] = []
     refused = False
-    for piece in reading.read(body):
+    for piece in joined(reading.read(body)):
         refused = refused or piece.kind == "refusal"
         block = _block(ctx, piece)
         if piece.kind == "tool":
             block["input"] = _input(piece.text)
+        elif piece.kind == "thinking":
+            content += _thoughts(block, piece.text, reading.signed)
+            continue
         else:
-            block["thinking" if piece.kind == "thinking" else "text"] = piece.text
+            block["text"] = piece.text
         content.append(block)
-    return {
-        **_message(ctx, reading.model, content),
-        **_end(reading, stops, refused),
-        "usage": _usage(reading.usage(ctx)),
-        "headgate": meta(ctx),
-    }
+    return {**_message(ctx, reading.model, content), **_end(reading, stops, refused)}
+
+
+def settled(ctx: Context, reading: Reading) -> Json:
+    """What a message says of the call once that is settled."""
+    return {"usage": _usage(reading.usage(ctx)), "headgate": meta(ctx)}
 
 
 def _message(ctx: Context, model: str, content: list[Json]) -> Json:
@@ -66,6 +68,14 @@ def _block(ctx: Context, piece: Piece) -> Json:
         own = piece.id or f"toolu_{ctx.call_id}_{number}"
         return {"type": "tool_use", "id": own, "name": piece.name, "input": {}}
     return {"type": "text", "text": ""}
+
+
+def _thoughts(block: Json, text: str, signed: list[Json]) -> list[Json]:
+    """Signed thoughts one by one where they are the text; a changed text has no signature."""
+    if not signed or "".join(str(one.get("thinking") or "") for one in signed) != text:
+        return [{**block, "thinking": text}]
+    names = ("thinking", "signature")
+    return [{**block, **{name: one[name] for name in names}} for one in signed]
 
 
 def _input(arguments: str) -> Json:
@@ -100,26 +110,14 @@ def _usage(usage: Usage) -> Json:
     }
 
 
-@dataclass(slots=True)
-class _Open:
-    """A block that has begun. Texts that come while another block is being sent wait here."""
-
-    kind: Kind
-    start: Json
-    waiting: list[str] = field(default_factory=list)
-
-
 class Stream:
-    """The events of one message. Blocks are sent one after the other, as Anthropic does.
-
-    Tool calls may come interleaved, so that the first stays open to the end and the others wait.
-    """
+    """The events of one message. Blocks are sent one after the other, as Anthropic does."""
 
     def __init__(self, stops: list[str]) -> None:
         self._stops = stops
         self._reading = Reading()
-        self._open: dict[str, _Open] = {}
-        self._index = 0
+        self._blocks = InTurn(self._gives_way)
+        self._index = -1
         self._held_back = False
         self._refused = False
         self._started = False
@@ -136,20 +134,17 @@ class Stream:
             yield from self._start(ctx)
         for piece in pieces:
             self._refused = self._refused or piece.kind == "refusal"
-            yield from self._piece(ctx, piece)
+            for step in self._blocks.take(piece.key, piece):
+                yield from self._told(ctx, step)
 
     def closing(self, ctx: Context) -> Iterator[bytes]:
         """The rest of all blocks, why it stopped, and the usage of the whole call."""
         if not self._started:
             yield from self._start(ctx)
-        while self._open:
-            yield from self._close_first()
-        yield event(
-            "message_delta",
-            delta=_end(self._reading, self._stops, self._refused),
-            usage=_usage(self._reading.usage(ctx)),
-            headgate=meta(ctx),
-        )
+        for step in self._blocks.close():
+            yield from self._told(ctx, step)
+        ends = _end(self._reading, self._stops, self._refused)
+        yield event("message_delta", delta=ends, **settled(ctx, self._reading))
         yield event("message_stop")
 
     def _start(self, ctx: Context) -> Iterator[bytes]:
@@ -160,41 +155,28 @@ class Stream:
         yield event("message_start", message=message)
         yield event("ping")
 
-    def _piece(self, ctx: Context, piece: Piece) -> Iterator[bytes]:
-        if piece.key not in self._open:
-            while self._open and self._gives_way(piece.kind):
-                yield from self._close_first()
-            self._open[piece.key] = _Open(piece.kind, _block(ctx, piece))
-            if len(self._open) == 1:
-                yield self._begin(piece.key)
-        if not piece.text:
-            return
-        if next(iter(self._open)) == piece.key:
-            yield self._delta(piece.kind, piece.text)
-        else:
-            self._open[piece.key].waiting.append(piece.text)
-
-    def _gives_way(self, kind: Kind) -> bool:
-        """Whether the block being sent is over when one of ``kind`` begins."""
-        first = next(iter(self._open.values())).kind
+    def _gives_way(self, first: Kind, kind: Kind) -> bool:
         if first == "tool":
             return False
-        # A guard lets the end of the thoughts go when the text is long under way.
-        return not (self._held_back and first == "text" and kind == "thinking")
+        # The end of a text that is held back comes when thoughts or calls are long under way.
+        return not (self._held_back and first == "text")
 
-    def _close_first(self) -> Iterator[bytes]:
-        self._open.pop(next(iter(self._open)))
+    def _told(self, ctx: Context, step: Step) -> Iterator[bytes]:
+        if step.what == "begin":
+            self._index += 1
+            block = _block(ctx, step.piece)
+            yield event("content_block_start", index=self._index, content_block=block)
+        elif step.what == "say":
+            yield self._delta(step.piece.kind, step.piece.text)
+        else:
+            yield from self._stop(step.block.first.kind)
+
+    def _stop(self, kind: Kind) -> Iterator[bytes]:
+        if kind == "thinking" and self._reading.signed:
+            said = {"type": "signature_delta", "signature": self._reading.signed[-1]["signature"]}
+            self._reading.signed.clear()
+            yield event("content_block_delta", index=self._index, delta=said)
         yield event("content_block_stop", index=self._index)
-        self._index += 1
-        if self._open:
-            key, block = next(iter(self._open.items()))
-            yield self._begin(key)
-            if block.waiting:
-                yield self._delta(block.kind, "".join(block.waiting))
-
-    def _begin(self, key: str) -> bytes:
-        block = self._open[key].start
-        return event("content_block_start", index=self._index, content_block=block)
 
     def _delta(self, kind: Kind, text: str) -> bytes:
         delta: Json = {"type": "text_delta", "text": text}

@@ -11,6 +11,7 @@ from headgate_core.context import Context
 from headgate_core.errors import HeadgateError, InvalidRequest
 from headgate_core.types import Json
 from headgate_gateway.http.dialects.members import refuse, unserved
+from headgate_gateway.http.dialects.replies import choices_of, number_of, said_by
 from headgate_gateway.http.envelope import envelope
 from headgate_gateway.http.meta import Finale, with_meta
 from headgate_gateway.sse import DONE, encode
@@ -30,6 +31,9 @@ _NO_CHAT = {
     "modalities": "a completion is text; call /v1/chat/completions.",
 }
 
+_REASONS = (None, "stop", "length", "content_filter")
+"""Why a completion may have ended, as published; a call of a tool is its stop."""
+
 
 class Completions:
     """One call: the prompt is the one message of a user."""
@@ -40,15 +44,21 @@ class Completions:
         self._body = body
         self._finale: Finale | None = None
         self.dropped: list[str] = []
+        self.marks = False
         self.prompt = ""
 
     @classmethod
     def refusal(cls, error: HeadgateError, call_id: str) -> tuple[int, Json, dict[str, str]]:
         """The error in OpenAI's envelope."""
         body = envelope(error, call_id)
-        if error.param == "messages":
-            body["error"]["param"] = "prompt"
+        if error.param:
+            body["error"]["param"] = cls.named(error.param)
         return error.http_status, body, {}
+
+    @staticmethod
+    def named(member: str) -> str:
+        """What a member of the chat body is called here."""
+        return "prompt" if member == "messages" else member
 
     def chat(self) -> Json:
         """The chat body that asks for the same. Raises ``InvalidRequest`` naming the member."""
@@ -69,7 +79,11 @@ class Completions:
 
     def whole(self, ctx: Context, body: Json) -> Json:
         """The completion."""
-        return with_meta(ctx, _completion(ctx, body))
+        return _completion(ctx, body)
+
+    def settled(self, ctx: Context, said: Json) -> Json:
+        """The completion with the ``headgate`` member."""
+        return with_meta(ctx, said)
 
     def opening(self, ctx: Context, held_back: bool) -> Iterator[bytes]:
         """The stream begins with its first chunk."""
@@ -124,18 +138,18 @@ def _completion(ctx: Context, body: Json) -> Json:
         "id": f"cmpl-{ctx.call_id}",
         "object": "text_completion",
         **kept,
-        "choices": [_choice(choice) for choice in body.get("choices") or ()],
+        "choices": [_choice(choice) for choice in choices_of(body)],
     }
 
 
 def _choice(choice: Json) -> Json:
-    holder = part(choice)
-    text = f"{holder.get('content') or ''}{holder.get('refusal') or ''}"
-    said = {
-        "text": text,
-        "index": int(choice.get("index") or 0),
+    said = list(said_by(part(choice)))
+    reason = choice.get("finish_reason")
+    shown: Json = {
+        "text": "".join(text for kind, text in said if kind != "thinking"),
+        "index": number_of(choice),
         "logprobs": None,
-        "finish_reason": choice.get("finish_reason"),
+        "finish_reason": reason if reason in _REASONS else "stop",
     }
-    thought = holder.get("reasoning_content") or holder.get("reasoning")
-    return {**said, "reasoning_content": thought} if thought else said
+    thought = "".join(text for kind, text in said if kind == "thinking")
+    return {**shown, "reasoning_content": thought} if thought else shown

@@ -14,18 +14,24 @@ class Dialect(Protocol):
     """One call in a foreign wire. Made from the parsed body; used for this one call.
 
     ``dropped`` names hints of the request that the chat wire cannot say; ``prompt`` is the prompt
-    that the request names (empty = none).
+    that the request names (empty = none). ``marks``: whoever answers takes ``cache_control``.
     """
 
     path: ClassVar[str]
     dropped: list[str]
     prompt: str
+    marks: bool
 
     def __init__(self, body: Json) -> None: ...
 
     @classmethod
     def refusal(cls, error: HeadgateError, call_id: str) -> tuple[int, Json, dict[str, str]]:
         """Status, body and extra headers of an error that comes before the first byte."""
+        ...
+
+    @staticmethod
+    def named(member: str) -> str:
+        """What a member of the chat body is called here."""
         ...
 
     def chat(self) -> Json:
@@ -37,15 +43,22 @@ class Dialect(Protocol):
         ...
 
     def whole(self, ctx: Context, body: Json) -> Json:
-        """The reply's body; ``ctx`` is settled."""
+        """The reply's body, but for what is known only of a settled call.
+
+        Raises ``UpstreamMalformed``.
+        """
+        ...
+
+    def settled(self, ctx: Context, said: Json) -> Json:
+        """What ``whole`` said with the rest; ``ctx`` is settled."""
         ...
 
     def opening(self, ctx: Context, held_back: bool) -> Iterator[bytes]:
-        """What a stream begins with. ``held_back``: a guard may release text late."""
+        """What a stream begins with. ``held_back``: the end of a text may come late."""
         ...
 
     def chunk(self, ctx: Context, body: Json) -> Iterator[bytes]:
-        """What one chunk of the chat stream becomes."""
+        """What one chunk of the chat stream becomes. Raises ``UpstreamMalformed``."""
         ...
 
     def closing(self, ctx: Context) -> Iterator[bytes]:

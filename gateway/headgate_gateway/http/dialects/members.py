@@ -77,6 +77,6 @@ def only(
 
 def plain(parts: list[Json]) -> str | list[Json]:
     """Content parts as short as they can be said: one text is a text."""
-    if len(parts) == 1 and parts[0]["type"] == "text":
+    if len(parts) == 1 and parts[0].keys() == {"type", "text"}:
         return str(parts[0]["text"])
     return parts

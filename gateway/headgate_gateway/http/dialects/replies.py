@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+import orjson
+
 from headgate_core.context import Context
+from headgate_core.errors import UpstreamMalformed
 from headgate_core.types import Json, Usage
 from headgate_gateway.chunks import usage_of
 from headgate_gateway.texts import part
 
 Kind: TypeAlias = Literal["thinking", "text", "refusal", "tool"]
+
+_SAID: dict[str, Kind] = {"text": "text", "thinking": "thinking", "refusal": "refusal"}
+"""Members of a content part that hold what it says, and what that is."""
 
 
 class Piece(NamedTuple):
@@ -27,30 +33,89 @@ class Piece(NamedTuple):
     name: str = ""
 
 
+def choices_of(body: Json) -> list[Json]:
+    """The reply's choices. Raises ``UpstreamMalformed`` when they are no list of objects."""
+    return _objects(body.get("choices"), "choices")
+
+
+def number_of(choice: Json) -> int:
+    """The choice's index, 0 without one. Raises ``UpstreamMalformed``."""
+    try:
+        return int(choice.get("index") or 0)
+    except (TypeError, ValueError) as error:
+        raise _malformed("index") from error
+
+
+def said_by(holder: Json) -> Iterator[tuple[Kind, str]]:
+    """Thoughts, texts and refusal of a message or a delta; content may be a list of parts."""
+    yield from _said("thinking", holder.get("reasoning_content") or holder.get("reasoning"))
+    yield from _said("text", holder.get("content"))
+    yield from _said("refusal", holder.get("refusal"))
+
+
+def _said(kind: Kind, value: Any) -> Iterator[tuple[Kind, str]]:
+    """What ``value`` says: a text, or parts of which each says by its member what it is."""
+    if isinstance(value, str):
+        if value:
+            yield kind, value
+    elif isinstance(value, list):
+        for one in value:
+            yield from _said(kind, one)
+    elif isinstance(value, dict):
+        for member, own in _SAID.items():
+            # A thought may be a list of texts: they are thoughts all the same.
+            yield from _said(own if kind == "text" else kind, value.get(member))
+
+
+def joined(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """Pieces of the same block that follow each other, as one."""
+    last: Piece | None = None
+    for piece in pieces:
+        if last is not None and last.key == piece.key:
+            last = piece._replace(text=last.text + piece.text)
+            continue
+        if last is not None:
+            yield last
+        last = piece
+    if last is not None:
+        yield last
+
+
 @dataclass(slots=True)
 class Reading:
-    """Reads a reply, whole or chunk by chunk, and keeps what its end needs."""
+    """Reads a reply, whole or chunk by chunk, and keeps what its end needs.
+
+    What is read is of its type afterwards, so that the end of a reply cannot fail of its words.
+    """
 
     model: str = ""
     finish: str = ""
     matched: Any = None
     """The stop sequence that ended the text, where the upstream says it."""
     annotations: list[Json] = field(default_factory=list)
-    _usage: Json | None = None
+    signed: list[Json] = field(default_factory=list)
+    """Thoughts whose signature has come (in streams without their text), until it is used."""
+    _usage: Usage | None = None
     _calls: list[Json] = field(default_factory=list)
 
     def read(self, body: Json) -> Iterator[Piece]:
-        """The pieces of text in ``body``; a call without text yields one empty piece."""
+        """The pieces of text in ``body``; a call without text yields one empty piece.
+
+        Raises ``UpstreamMalformed``.
+        """
         self.model = self.model or str(body.get("model") or "")
         if body.get("usage"):
-            self._usage = body["usage"]
-        for choice in body.get("choices") or ():
-            if int(choice.get("index") or 0) == 0:
+            try:
+                self._usage = usage_of(body["usage"])
+            except (AttributeError, TypeError, ValueError) as error:
+                raise _malformed("usage") from error
+        for choice in choices_of(body):
+            if number_of(choice) == 0:
                 yield from self._choice(choice)
 
     def usage(self, ctx: Context) -> Usage:
         """The upstream's own numbers; where it gave none, those that the call was booked with."""
-        return usage_of(self._usage) if self._usage else ctx.usage
+        return self._usage or ctx.usage
 
     @property
     def calls(self) -> bool:
@@ -58,28 +123,34 @@ class Reading:
         return bool(self._calls)
 
     def _choice(self, choice: Json) -> Iterator[Piece]:
-        self.finish = choice.get("finish_reason") or self.finish
+        finish = choice.get("finish_reason") or self.finish
+        if not isinstance(finish, str):
+            raise _malformed("finish_reason")
+        self.finish = finish
         self.matched = choice.get("stop_reason") or self.matched
         holder = part(choice)
-        self.annotations += holder.get("annotations") or []
-        thought = holder.get("reasoning_content") or holder.get("reasoning")
-        if isinstance(thought, str) and thought:
-            yield Piece("thinking", "thinking", thought)
-        if isinstance(holder.get("content"), str) and holder["content"]:
-            yield Piece("text", "text", holder["content"])
-        if isinstance(holder.get("refusal"), str) and holder["refusal"]:
-            yield Piece("refusal", "refusal", holder["refusal"])
-        for call in holder.get("tool_calls") or ():
+        self.annotations += _objects(holder.get("annotations"), "annotations")
+        blocks = holder.get("thinking_blocks")
+        for block in blocks if isinstance(blocks, list) else ():
+            if isinstance(block, dict) and isinstance(block.get("signature"), str):
+                self.signed += [block] if block["signature"] else []
+        for kind, text in said_by(holder):
+            yield Piece(kind, kind, text)
+        for call in _objects(holder.get("tool_calls"), "tool_calls"):
             yield self._call(call)
 
     def _call(self, call: Json) -> Piece:
-        place = self._place(call)
         function = call.get("function") or {}
+        if not isinstance(function, dict):
+            raise _malformed("tool_calls.function")
+        place = self._place(call)
         known = self._calls[place]
         known["id"] = known["id"] or str(call.get("id") or "")
         known["name"] = known["name"] or str(function.get("name") or "")
-        text = function.get("arguments") or ""
-        return Piece("tool", f"tool {place}", str(text), known["id"], known["name"])
+        text = function.get("arguments")
+        if not isinstance(text, str):  # an object, from servers that parse what the model said
+            text = "" if text is None else orjson.dumps(text).decode()
+        return Piece("tool", f"tool {place}", text, known["id"], known["name"])
 
     def _place(self, call: Json) -> int:
         """Which call this is. Servers that leave ``index`` out, or always say 0, give a new id."""
@@ -92,3 +163,15 @@ class Reading:
                 return place
         self._calls.append({"index": index, "id": "", "name": ""})
         return len(self._calls) - 1
+
+
+def _objects(value: Any, name: str) -> list[Json]:
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        raise _malformed(name)
+    return value
+
+
+def _malformed(name: str) -> UpstreamMalformed:
+    return UpstreamMalformed(f"The `{name}` of the reply is not that of a chat completion.")

@@ -33,18 +33,23 @@ class Responses:
         self._body = body
         self._out = Out(body)
         self.dropped: list[str] = []
+        self.marks = False
         self.prompt = prompt_of(body)
 
     @classmethod
     def refusal(cls, error: HeadgateError, call_id: str) -> tuple[int, Json, dict[str, str]]:
         """The error in OpenAI's envelope."""
         body = envelope(error, call_id)
-        param = str(error.param or "")
-        if param.startswith(_INPUTS):
-            body["error"]["param"] = f"prompt.variables.{param.removeprefix(_INPUTS)}"
-        elif param in _PARAMS:
-            body["error"]["param"] = _PARAMS[param]
+        if error.param:
+            body["error"]["param"] = cls.named(str(error.param))
         return error.http_status, body, {}
+
+    @staticmethod
+    def named(member: str) -> str:
+        """What a member of the chat body is called here."""
+        if member.startswith(_INPUTS):
+            return f"prompt.variables.{member.removeprefix(_INPUTS)}"
+        return _PARAMS.get(member, member)
 
     def chat(self) -> Json:
         """The chat body that asks for the same. Raises ``InvalidRequest`` naming the member."""
@@ -58,9 +63,13 @@ class Responses:
         """The response."""
         return self._out.whole(ctx, body)
 
+    def settled(self, ctx: Context, said: Json) -> Json:
+        """The response with its usage and the ``headgate`` member."""
+        return self._out.settled(ctx)
+
     def opening(self, ctx: Context, held_back: bool) -> Iterator[bytes]:
         """``response.created`` and ``response.in_progress``."""
-        return self._out.opening(ctx)
+        return self._out.opening(ctx, held_back)
 
     def chunk(self, ctx: Context, body: Json) -> Iterator[bytes]:
         """The events of one chunk."""

@@ -22,8 +22,8 @@ _MEMBERS: dict[str, tuple[str, ...]] = {
     "function_call_output": ("call_id", "output"),
     "reasoning": ("summary", "content"),
 }
-_OWN = ("type", "id", "status")
-"""Members of every item that say nothing to a model."""
+_OWN = ("type", "id", "status", "parsed_arguments")
+"""Members of every item that say nothing to a model; the last is what a client made of others."""
 _HINTS = ("encrypted_content", "phase", "prompt_cache_breakpoint", "logprobs", "annotations")
 _TEXTS = ("input_text", "output_text", "text")
 
@@ -124,7 +124,7 @@ class Items:
         kind = part.get("type")
         said = {k: v for k, v in part.items() if v not in ("", [])}
         if kind in _TEXTS:
-            only(said, ("type", "text"), _HINTS, where, self._dropped)
+            only(said, ("type", "text", "parsed"), _HINTS, where, self._dropped)
             return {"type": "text", "text": text_of(part, "text", where)}
         if kind == "refusal":
             return {"type": "refusal", "refusal": text_of(part, "refusal", where)}

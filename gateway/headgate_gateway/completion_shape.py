@@ -1,0 +1,81 @@
+"""The members of a chat completion that everything behind the upstream builds upon."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headgate_core.types import Json
+
+_NONE = type(None)
+_TEXT = (str, _NONE)
+_NUMBER = (int, _NONE)
+_OBJECT = (dict, _NONE)
+_BODY: dict[str, tuple[type, ...]] = {
+    "choices": (list, _NONE),
+    "usage": _OBJECT,
+    "id": _TEXT,
+    "model": _TEXT,
+}
+_CHOICE: dict[str, tuple[type, ...]] = {
+    "index": _NUMBER,
+    "finish_reason": _TEXT,
+    "delta": _OBJECT,
+    "message": _OBJECT,
+}
+_MESSAGE: dict[str, tuple[type, ...]] = {
+    "content": (str, list, _NONE),
+    "refusal": _TEXT,
+    "tool_calls": (list, _NONE),
+    "function_call": _OBJECT,
+    "audio": _OBJECT,
+    "annotations": (list, _NONE),
+}
+_CALL: dict[str, tuple[type, ...]] = {
+    "index": _NUMBER,
+    "id": _TEXT,
+    "function": _OBJECT,
+    "custom": _OBJECT,
+}
+_FUNCTION: dict[str, tuple[type, ...]] = {
+    "name": _TEXT,
+    "arguments": (str, dict, list, _NONE),
+    "input": (str, dict, list, _NONE),
+}
+
+
+def require_shape(body: Json) -> None:
+    """Raise ``TypeError``, naming the member, where a known one is not of its kind.
+
+    Runs for every chunk of every stream: what is of its kind costs a look-up a member.
+    """
+    _kinds(body, _BODY, "the body")
+    for choice in body.get("choices") or ():
+        _kinds(choice, _CHOICE, "a choice")
+        for name in ("delta", "message"):
+            if choice.get(name):
+                _message(choice[name])
+
+
+def _message(message: Json) -> None:
+    _kinds(message, _MESSAGE, "a message")
+    for call in message.get("tool_calls") or ():
+        _kinds(call, _CALL, "a tool call")
+        _function(call.get("function"))
+        _function(call.get("custom"))
+    _function(message.get("function_call"))
+    for note in message.get("annotations") or ():
+        _kinds(note, {"url_citation": _OBJECT}, "an annotation")
+
+
+def _function(function: Any) -> None:
+    if function:
+        _kinds(function, _FUNCTION, "a call's function")
+
+
+def _kinds(value: Any, kinds: dict[str, tuple[type, ...]], what: str) -> None:
+    if not isinstance(value, dict):
+        raise TypeError(f"{what} is no object")
+    for name, inner in value.items():
+        kind = kinds.get(name)
+        if kind is not None and not isinstance(inner, kind):
+            raise TypeError(f"`{name}` of {what} is not of its kind")

@@ -1,0 +1,1 @@
+"""A new configuration without a restart: read it, build it aside, change over."""

@@ -1,0 +1,71 @@
+"""What a new configuration takes over from the one before it, where both say the same."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from headgate_core import plugins
+from headgate_core.ports import Provider
+from headgate_core.settings.gateway import GatewaySettings
+from headgate_gateway.routing.pools import Pool
+from headgate_gateway.routing.target_state import TargetState
+
+
+def same_providers(old: GatewaySettings, new: GatewaySettings) -> frozenset[str]:
+    """Names of the providers that both configurations describe alike, secrets included."""
+    before = {p.name: p for p in old.providers}
+    return frozenset(p.name for p in new.providers if before.get(p.name) == p)
+
+
+def providers(
+    settings: GatewaySettings, kept: Mapping[str, Provider], same: Collection[str]
+) -> dict[str, Provider]:
+    """One provider each: those in ``same`` with their open connections, the others new.
+
+    A provider that was bound to its configuration's tools cannot be shared with another one's.
+    """
+    return {
+        p.name: kept[p.name]
+        if p.name in same and not hasattr(kept[p.name], "bind")
+        else plugins.build("providers", p.use, p.options)
+        for p in settings.providers
+    }
+
+
+def take_over(old: Mapping[str, Pool], new: Mapping[str, Pool], same: Collection[str]) -> None:
+    """Let the pools of ``new`` go on with the state of their namesakes.
+
+    Health, load and speed of targets whose provider is in ``same``, budgets of retries, places
+    and waiting calls of queues: they are the very same objects from now on, so that calls of both
+    configurations count in one place. To be called at the moment of the change, not before.
+    """
+    for name, pool in new.items():
+        if name in old:
+            _adopt(old[name], pool, same)
+
+
+def _adopt(old: Pool, new: Pool, same: Collection[str]) -> None:
+    free = [state for state in old.states if state.target.provider in same]
+    new.states = [_state(fresh, free, old, new) for fresh in new.states]
+    if old.settings.retries.extra_share == new.settings.retries.extra_share:
+        new.retries = old.retries
+    if old.settings.hedge == new.settings.hedge:
+        new.hedges = old.hedges
+    if old.settings.strategy == new.settings.strategy:
+        new.strategy = old.strategy
+    if old.queue is not None and new.queue is not None:
+        old.queue.resize(new.queue)
+        new.queue = old.queue
+
+
+def _state(fresh: TargetState, free: list[TargetState], old: Pool, new: Pool) -> TargetState:
+    """The target's state so far with what the new configuration says of it, else ``fresh``."""
+    names = [state.target.name for state in free]
+    if fresh.target.name not in names:
+        return fresh
+    kept = free.pop(names.index(fresh.target.name))
+    kept.target, kept.provider, kept.price_pico = fresh.target, fresh.provider, fresh.price_pico
+    kept.disabled_until = fresh.disabled_until
+    if old.settings.breaker != new.settings.breaker:
+        kept.breaker = fresh.breaker
+    return kept

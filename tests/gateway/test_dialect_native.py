@@ -1,0 +1,322 @@
+"""Responses that pass through to an upstream that speaks them: the bytes, the money, the ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from in_process import Answer
+from native_wire import USAGE, Work, World, event, events_of, native_world, response
+from replay import Body, json_events, recorded, splits
+from upstream import completion
+
+Json = dict[str, Any]
+PIECES = ("Grüß ", "dich, ", "日本 ", "🙂!")
+WHOLE = b"".join(events_of(PIECES))
+CUT_SHORT = response("".join(PIECES), "incomplete", incomplete_details={"reason": "content_filter"})
+INCOMPLETE = {"type": "response.incomplete", "response": CUT_SHORT}
+CALL = {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "arguments": "{}"}
+CALLED = {"type": "response.completed", "response": response("", output=[CALL])}
+
+
+def run(folder: Path, work: Work) -> None:
+    async def inside() -> None:
+        async with native_world(folder) as world:
+            await work(world)
+
+    asyncio.run(inside())
+
+
+def own_streams() -> Iterator[Body]:
+    shapes = {
+        "plain": WHOLE,
+        "crlf": WHOLE.replace(b"\n", b"\r\n"),
+        "cr": WHOLE.replace(b"\n", b"\r"),
+        "data lines alone": b"".join(b"data: " + orjson.dumps(e) + b"\n\n" for e in parsed(WHOLE)),
+        "no space": WHOLE.replace(b"data: ", b"data:"),
+        "comments": b": hello\n\n" + WHOLE.replace(b"\n\n", b"\n\n: still here\n\n"),
+        "incomplete": b"".join(events_of(PIECES, INCOMPLETE)),
+        "a call": b"".join(events_of([], CALLED)),
+        "nothing said": b"".join(events_of([])),
+        "no last line end": WHOLE.removesuffix(b"\n\n"),
+        "a done after it": WHOLE + b"data: [DONE]\n\n",
+        "bom": b"\xef\xbb\xbf" + WHOLE,
+    }
+    for name, data in shapes.items():
+        yield Body(name, data, {})
+
+
+def parsed(data: bytes) -> list[Json]:
+    return json_events(data)
+
+
+OWN = list(own_streams())
+RECORDED = [b for b in recorded("sse") if b.meta["endpoint"].endswith("/responses")]
+needs_data = pytest.mark.skipif(not RECORDED, reason="HEADGATE_DATA names no recorded bodies")
+
+
+async def equal(world: World, body: Body) -> None:
+    """The upstream's own events for every cut, and the same bytes for each of them."""
+    wanted = [e for e in parsed(body.data.replace(b"data: [DONE]\n\n", b"")) if e]
+    first = b""
+    for name, pieces in splits(body.data):
+        world.streams(pieces)
+        answer = await world.responded(stream=True)
+        assert answer.status == 200, (name, answer.body)
+        assert parsed(answer.body) == wanted, name
+        first = first or answer.body
+        assert answer.body == first and answer.ends == 1, name
+        record = world.place.records[-1]
+        assert (record["outcome"], record["endpoint"]) == ("ok", "responses"), name
+        assert not record["usage"]["estimated"] and record["usage"]["output_tokens"] > 0, name
+
+
+@pytest.mark.parametrize("body", OWN, ids=str)
+def test_events_arrive_as_they_were_sent_whatever_the_split(tmp_path: Path, body: Body) -> None:
+    run(tmp_path, lambda world: equal(world, body))
+
+
+@needs_data
+@pytest.mark.parametrize("part", range(3))
+def test_recorded_streams_of_responses_arrive_whole(tmp_path: Path, part: int) -> None:
+    async def each(world: World) -> None:
+        for body in RECORDED[part::3]:
+            await equal(world, body)
+
+    run(tmp_path, each)
+
+
+def ends(body: Body) -> Json:
+    """The response that the stream ended with."""
+    return dict(parsed(body.data)[-1]["response"])
+
+
+@pytest.mark.parametrize(
+    "bodies", [OWN[:1] + OWN[6:9], pytest.param(RECORDED, marks=needs_data)], ids=["own", "rec"]
+)
+def test_a_stream_costs_what_the_whole_response_costs(tmp_path: Path, bodies: list[Body]) -> None:
+    async def compare(world: World) -> None:
+        for body in bodies:
+            world.streams([body.data])
+            await world.responded(stream=True)
+            world.says(ends(body))
+            answer = await world.responded()
+            assert answer.json == ends(body)
+            stream, single = world.place.records[-2:]
+            for member in ("usage", "cost_pico", "finish_reason", "target"):
+                assert stream[member] == single[member], (body, member)
+            assert stream["cost_pico"] > 0
+            assert answer.headers["x-headgate-cost-usd"]
+
+    run(tmp_path, compare)
+
+
+def test_cached_and_reasoning_tokens_are_booked(tmp_path: Path) -> None:
+    async def one(world: World) -> None:
+        world.says(response("Hello"))
+        await world.responded()
+        [attempt] = world.place.records[-1]["attempts"]
+        told = {"input_tokens": 11, "output_tokens": 7, "cached_input_tokens": 3}
+        assert attempt["usage"] is not None
+        assert attempt["usage"].items() >= {**told, "reasoning_tokens": 2}.items()
+        assert (attempt["response_id"], attempt["response_model"]) == ("resp_1", "one-2026")
+
+    run(tmp_path, one)
+
+
+@needs_data
+def test_recorded_whole_responses_pass_as_they_are(tmp_path: Path) -> None:
+    async def each(world: World) -> None:
+        bodies = [b for b in recorded("json") if b.meta["endpoint"].endswith("/responses")]
+        assert bodies
+        for body in bodies:
+            world.fake.script = lambda exchange, body=body: exchange.json(200, body.data)  # type: ignore[misc]
+            answer = await world.responded()
+            assert (answer.status, answer.body) == (200, body.data), body
+            assert not world.place.records[-1]["usage"]["estimated"]
+
+    run(tmp_path, each)
+
+
+def test_the_body_goes_upstream_as_it_came_but_for_model_and_bounds(tmp_path: Path) -> None:
+    async def compare(world: World) -> None:
+        world.says(response("Hello"))
+        asked: Json = {
+            "input": [{"role": "user", "content": [{"type": "input_text", "text": "hi"}]}],
+            "tools": [{"type": "web_search"}],
+            "include": ["reasoning.encrypted_content"],
+            "store": True,
+            "made_up": [1],
+        }
+        await world.responded("main", **asked, headgate={"meta": True})
+        assert world.fake.requests[-1] == {**asked, "model": "one", "max_output_tokens": 2048}
+        await world.responded("main", max_output_tokens=9)
+        assert world.fake.requests[-1]["max_output_tokens"] == 9
+        await world.responded("short", max_output_tokens=9, temperature=1)
+        sent = world.fake.requests[-1]
+        assert (sent["max_output_tokens"], sent["temperature"]) == (50, 1)
+
+    run(tmp_path, compare)
+
+
+@pytest.mark.parametrize("endpoint", ["responses", "completions"])
+def test_metadata_stays_here_unless_the_provider_says_otherwise(
+    tmp_path: Path, endpoint: str
+) -> None:
+    async def compare(world: World) -> None:
+        labels = {"session": "s-1"}
+        question = "input" if endpoint == "responses" else "prompt"
+        asked = {question: "Hi", "metadata": labels}
+        world.says(response("Hello") if endpoint == "responses" else completion("Hello"))
+        answer = await world.ask(endpoint, {**asked, "model": "main"})
+        assert "metadata" not in world.fake.requests[-1]
+        assert answer.headers["x-headgate-dropped"] == "metadata"
+        assert world.place.records[-1]["session"] == "s-1"
+        answer = await world.ask(endpoint, {**asked, "model": "labels"})
+        assert world.fake.requests[-1]["metadata"] == labels
+        assert "x-headgate-dropped" not in answer.headers
+
+    run(tmp_path, compare)
+
+
+def test_what_the_gateway_knows_of_a_call_comes_only_when_it_is_asked_for(tmp_path: Path) -> None:
+    async def compare(world: World) -> None:
+        world.says(response("Hello"))
+        own: Json = {"headgate": {"meta": True}}
+        whole = (await world.responded(**own)).json
+        world.streams(events_of(["Hello"]))
+        last = parsed((await world.responded(stream=True, **own)).body)[-1]["response"]
+        for told, record in zip((whole, last), world.place.records, strict=True):
+            known = told.pop("headgate")
+            assert (known["call_id"], known["target"]) == (record["call_id"], "up/one")
+            assert known["cost_usd"] == "0.0000156"
+            assert told == response("Hello")
+
+    run(tmp_path, compare)
+
+
+def test_the_last_event_comes_after_the_record(tmp_path: Path) -> None:
+    async def watch(world: World) -> None:
+        world.streams(events_of(["Hello"]))
+        recorded_then: list[int] = []
+
+        def saw(data: bytes) -> None:
+            if b"response.completed" in data:
+                recorded_then.append(len(world.place.records))
+
+        body = {"model": "main", "input": "Hi", "stream": True}
+        await world.ask("responses", body, saw=saw)
+        assert recorded_then == [1]
+
+    run(tmp_path, watch)
+
+
+def failed_after_all(answer: Answer) -> Json:
+    """The stream's ``error``; ``response.failed`` follows it, numbered on."""
+    events = parsed(answer.body)
+    error, failed = events[-2:]
+    assert (error["type"], failed["type"]) == ("error", "response.failed")
+    assert [e["sequence_number"] for e in events] == list(range(len(events)))
+    assert failed["response"]["status"] == "failed"
+    assert failed["response"]["error"]["code"] in ("server_error", error["code"])
+    assert failed["response"]["error"]["message"] == error["message"]
+    return error
+
+
+@pytest.mark.parametrize("how", ["cut", "ended"])
+def test_a_truncated_response_never_looks_complete(tmp_path: Path, how: str) -> None:
+    async def every(world: World) -> None:
+        done = len(WHOLE) - 2
+        for k in range(0, done, 37 if how == "cut" else 23):
+            world.streams([WHOLE[:k]], end=how == "ended")
+            answer = await world.responded(stream=True)
+            assert b"event: response.completed" not in answer.body, k
+            record = world.place.records[-1]
+            assert (record["outcome"], record["error_code"]) == ("error", "upstream_truncated"), k
+            if answer.status != 200:
+                assert answer.json["error"]["code"] == "upstream_truncated", k
+                continue
+            assert failed_after_all(answer)["code"] == "upstream_truncated"
+            assert record["usage"]["estimated"] and record["usage"]["output_tokens"] > 0
+
+    run(tmp_path, every)
+
+
+BROKEN = {"code": "server_error", "message": "too busy"}
+FAILURES: list[tuple[Json, int]] = [
+    ({"type": "error", "sequence_number": 5, **BROKEN, "param": None}, 502),
+    ({"type": "error", "sequence_number": 5, "error": BROKEN}, 502),
+    ({"type": "response.failed", "response": response("", "failed", error=BROKEN)}, 502),
+    ({"type": "error", "code": "rate_limit_exceeded", "message": "too busy"}, 429),
+    ({"type": "error", "code": "invalid_prompt", "message": "too busy"}, 400),
+    ({"type": "error", "code": "context_length_exceeded", "message": "too busy"}, 400),
+    ({"type": "error", "code": "content_policy_violation", "message": "too busy"}, 400),
+    ({"type": "error", "code": "unsupported_value", "message": "too busy"}, 400),
+    ({"type": "error", "error": {"type": "invalid_request_error", "message": "too busy"}}, 400),
+    ({"type": "error", "code": "connection_error", "message": "too busy"}, 502),
+    ({"type": "error", "code": "concurrency_limit", "message": "too busy"}, 502),
+    ({"type": "error", "code": "invalid_api_key", "message": "too busy"}, 502),
+    ({"type": "error", "code": "unsupported_country", "message": "too busy"}, 502),
+]
+
+
+@pytest.mark.parametrize(("failure", "status"), FAILURES)
+def test_an_error_in_a_200_is_an_error(tmp_path: Path, failure: Json, status: int) -> None:
+    async def before_and_after(world: World) -> None:
+        world.streams([*events_of([])[:4], event(failure)])
+        answer = await world.responded(stream=True)
+        assert (answer.status, answer.json["error"]["message"]) == (status, "too busy")
+        world.streams([*events_of(["Hel", "lo"])[:6], event(failure)])
+        answer = await world.responded(stream=True)
+        assert answer.status == 200
+        assert failed_after_all(answer)["message"] == "too busy"
+        assert [r["outcome"] for r in world.place.records] == ["error", "error"]
+
+    run(tmp_path, before_and_after)
+
+
+def test_a_bare_error_object_in_a_stream_is_an_error(tmp_path: Path) -> None:
+    async def one(world: World) -> None:
+        world.streams([b'data: {"error": {"message": "too busy", "code": 429}}\n\n'])
+        assert (await world.responded(stream=True)).status == 429
+
+    run(tmp_path, one)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (response("", "failed", error=BROKEN), "upstream_error"),
+        ({"status": "completed"}, "upstream_malformed"),
+        ({"output": [5], "usage": {"input_tokens": "x"}}, "upstream_malformed"),
+        (response("", "queued"), "upstream_malformed"),
+    ],
+)
+def test_a_whole_response_that_is_none_is_the_upstreams_fault(
+    tmp_path: Path, body: Json, code: str
+) -> None:
+    async def one(world: World) -> None:
+        world.says(body)
+        answer = await world.responded()
+        assert (answer.status, answer.json["error"]["code"]) == (502, code)
+
+    run(tmp_path, one)
+
+
+def test_a_kept_answer_is_replayed_in_its_own_wire(tmp_path: Path) -> None:
+    async def twice(world: World) -> None:
+        world.streams(events_of(["Hello"]))
+        body = {"model": "main", "input": "Hi", "stream": True}
+        key = {"idempotency-key": "k"}
+        first = await world.ask("responses", body, headers=key)
+        again = await world.ask("responses", body, headers=key)
+        assert again.body == first.body and again.headers["idempotency-replayed"] == "true"
+        assert len(world.fake.requests) == 1
+        assert world.place.records[-1]["cost_pico"] == 0
+        assert USAGE["total_tokens"] == 18
+
+    run(tmp_path, twice)
