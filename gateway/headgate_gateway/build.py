@@ -17,7 +17,6 @@ from headgate_core.reply import Chunk, Raw
 from headgate_core.settings.gateway import GatewaySettings
 from headgate_core.store import Store
 from headgate_core.types import Json, Principal, Source
-from headgate_gateway.chunks import observed_text
 from headgate_gateway.idempotency.claims import Claims
 from headgate_gateway.in_flight import InFlight
 from headgate_gateway.keys import KeyRing
@@ -35,6 +34,7 @@ from headgate_gateway.reload.fixed import refuse_fixed
 from headgate_gateway.reload.generation import Generation, Shared
 from headgate_gateway.reload.reloader import Refused
 from headgate_gateway.reload.retiring import Retiring
+from headgate_gateway.replies.chunks import observed_text
 from headgate_gateway.request import only_moderation, validated
 from headgate_gateway.routing.router import Router
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from headgate_core.pipeline import Pipeline, Stage
-from headgate_gateway.chunks import carries_content
 from headgate_gateway.plan import RoutePlan, StageClass
+from headgate_gateway.replies.chunks import carries_content
 from headgate_gateway.stages.admit import Admit
 from headgate_gateway.stages.authenticate import Authenticate
 from headgate_gateway.stages.cite import Cite

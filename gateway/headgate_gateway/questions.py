@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headgate_core.types import Json
-from headgate_gateway.chunks import message_text
+from headgate_gateway.replies.chunks import message_text
 
 
 @dataclass(frozen=True, slots=True)

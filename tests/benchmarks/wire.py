@@ -29,6 +29,7 @@ PACE_S = 0.002
 SLOW_S = 0.2
 FIRST_TOKEN_S = 1
 AT_ONCE = (10, 50)
+SETTLED_S = 0.02
 MOST_S = 0.1
 """A hang-up must have reached the upstream by then."""
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9999\r\n\r\n"
@@ -39,6 +40,9 @@ providers:
   - {{name: dead, use: openai_compatible, options: {{base_url: "http://127.0.0.1:{dead}/v1"}}}}
 pools:
   - {{name: main, targets: [{{provider: up, model: paced}}]}}
+  - name: line
+    targets: [{{provider: up, model: held}}]
+    queue: {{in_flight_per_target: 1, wait_s: 30}}
 {three}
 routes:
   - {{name: plain, pool: main}}
@@ -113,6 +117,7 @@ class Fake:
         self.asked = asyncio.Event()
         self.left: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self.phase = "paced"
+        self.held = 0
         self.pooled = 0
         """Requests that reached the targets of a pool of three."""
 
@@ -121,6 +126,10 @@ class Fake:
         model = exchange.body["model"]
         self.pooled += model in ("hangs", "slow")
         if model == "hangs":
+            await exchange.gone()
+        elif model == "held":
+            self.asked.set()
+            self.held += 1
             await exchange.gone()
         elif model == "slow" and exchange.body.get("stream"):
             await asyncio.sleep(SLOW_S)
@@ -205,6 +214,25 @@ async def hang_ups(fake: Fake, wire: Wire, calls: int) -> list[Row]:
     return rows
 
 
+async def queued(fake: Fake, wire: Wire, calls: int) -> list[Row]:
+    """Who leaves while waiting for a place: the upstream must never be asked."""
+    reached = 0
+    for _ in range(calls):
+        fake.asked.clear()
+        _, holder = await wire.send()
+        await fake.asked.wait()
+        fake.held = 0
+        _, waiting = await wire.send()
+        await asyncio.sleep(SETTLED_S)
+        waiting.transport.abort()
+        await asyncio.sleep(SETTLED_S)
+        holder.transport.abort()  # the place is free: whoever still waits gets it
+        await asyncio.sleep(SETTLED_S)
+        reached += fake.held
+    missed = ", MISSED 0" if reached else ""
+    return [("hang-up queued: requests that still went upstream", f"{reached} of {calls}{missed}")]
+
+
 async def sick(fake: Fake, wire: Wire, calls: int) -> list[Row]:
     """Calls to a pool of which one target is dead, one hangs and one is slow.
 
@@ -252,6 +280,7 @@ async def _served(config: Path, fake: Fake, server: RawUpstream, calls: int) -> 
         ways["parsed"] = Wire(gateway.port, "captured")
         rows = await added(direct, ways, calls)
         rows += await hang_ups(fake, ways["bytes forwarded"], calls)
+        rows += await queued(fake, Wire(gateway.port, "line"), calls)
         for strategy, at_once in itertools.product(STRATEGIES, AT_ONCE):
             rows += await sick(fake, Wire(gateway.port, f"{strategy}_{at_once}"), calls * 10)
         return rows

@@ -13,7 +13,7 @@ from configs import write_config
 from running import Server, serving
 from upstream import Answer, Upstream, upstream
 
-from headgate_gateway.sdk_errors import plain
+from headgate_gateway.sdk.errors import plain
 
 Json = dict[str, Any]
 

@@ -20,9 +20,9 @@ from upstream import chunk, completion
 
 from headgate_core.ports import Guards, Stopped
 from headgate_core.types import Verdict
-from headgate_gateway.chunks import observe
-from headgate_gateway.clearing import Clearing
-from headgate_gateway.sieve import Sieve
+from headgate_gateway.replies.chunks import observe
+from headgate_gateway.replies.clearing import Clearing
+from headgate_gateway.replies.sieve import Sieve
 
 ADDRESS = "jane.doe@example.com"
 SECRET = "AKIA" + "Q3EGRXKJ2ZMV7WTB"

@@ -10,7 +10,7 @@ from upstream import completion
 
 from headgate_core.ports import ModelRequest
 from headgate_core.reply import Chunk, Done, Events, Facts, Reply
-from headgate_gateway.chunks import as_chunks
+from headgate_gateway.replies.chunks import as_chunks
 
 Json = dict[str, Any]
 _HONOURED = frozenset(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from headgate_core.context import Context
 from headgate_core.money import usd_text
 from headgate_core.types import Json
-from headgate_gateway.chunks import finishes
+from headgate_gateway.replies.chunks import finishes
 from headgate_gateway.stages.record import citation_record, target_of
 
 

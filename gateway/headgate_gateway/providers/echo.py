@@ -13,7 +13,7 @@ from headgate_core.ids import uuid7
 from headgate_core.ports import ModelRequest
 from headgate_core.reply import Chunk, Done, Event, Facts, Reply
 from headgate_core.types import Json, Usage
-from headgate_gateway.chunks import as_chunks, message_text, wants_usage
+from headgate_gateway.replies.chunks import as_chunks, message_text, wants_usage
 
 
 @dataclass(slots=True)

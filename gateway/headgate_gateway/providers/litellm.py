@@ -20,12 +20,12 @@ from headgate_core.ports import ModelRequest
 from headgate_core.reply import Chunk, Done, Events, Facts, Reply
 from headgate_core.settings.environment import quiet_dependencies
 from headgate_core.types import Json
-from headgate_gateway.chunks import observe, wants_usage
 from headgate_gateway.forwarded_replies import observe_forwarded
-from headgate_gateway.sdk_endpoints import FUNCTIONS, encoded, foreign, passed, unsupported_by
-from headgate_gateway.sdk_errors import plain, refusal_of, unreachable
-from headgate_gateway.sdk_fetches import fetch_nothing, refused_fetch
-from headgate_gateway.upstream import dropped
+from headgate_gateway.replies.chunks import observe, wants_usage
+from headgate_gateway.sdk.endpoints import FUNCTIONS, encoded, foreign, passed, unsupported_by
+from headgate_gateway.sdk.errors import plain, refusal_of, unreachable
+from headgate_gateway.sdk.fetches import fetch_nothing, refused_fetch
+from headgate_gateway.upstream.dropped import dropped
 
 
 @dataclass(slots=True)

@@ -14,14 +14,14 @@ from headgate_core.errors import UpstreamMalformed, UpstreamStatus
 from headgate_core.ports import ModelRequest
 from headgate_core.reply import Chunk, Done, Events, Facts, Raw, Reply
 from headgate_core.types import Json
-from headgate_gateway.chunks import observe, wants_choices, wants_usage
 from headgate_gateway.credentials import Credentials
 from headgate_gateway.forwarded_replies import observe_forwarded
-from headgate_gateway.upstream import dropped
-from headgate_gateway.upstream_errors import parsed, reported
-from headgate_gateway.upstream_http import UpstreamHttp, checked, read
-from headgate_gateway.upstream_responses import ResponseStream, observe_response
-from headgate_gateway.upstream_stream import ChatStream, Sorter, events
+from headgate_gateway.replies.chunks import observe, wants_choices, wants_usage
+from headgate_gateway.upstream.chat_stream import ChatStream, Sorter, events
+from headgate_gateway.upstream.dropped import dropped
+from headgate_gateway.upstream.errors import parsed, reported
+from headgate_gateway.upstream.http import UpstreamHttp, checked, read
+from headgate_gateway.upstream.responses import ResponseStream, observe_response
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse

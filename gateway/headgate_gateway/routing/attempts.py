@@ -14,9 +14,9 @@ from headgate_core.ports import ModelRequest, Target
 from headgate_core.records import AttemptHead, AttemptRecord, CallHead, JournalLine, usage_record
 from headgate_core.reply import Facts
 from headgate_core.types import Json, Principal, Purpose, Usage
-from headgate_gateway.chunks import message_text
 from headgate_gateway.forwarded import texts, token_count
 from headgate_gateway.native_bodies import answers, size
+from headgate_gateway.replies.chunks import message_text
 
 CHARACTERS_PER_TOKEN = 4
 """Basis of every estimate: the usual rule of thumb for English text."""

@@ -12,7 +12,7 @@ from headgate_core.ports import ModelRequest
 from headgate_core.records import AttemptRecord
 from headgate_core.reply import Chunk, Event, Facts, Raw
 from headgate_core.types import Usage
-from headgate_gateway.chunks import usage_chunk, wants_usage
+from headgate_gateway.replies.chunks import usage_chunk, wants_usage
 from headgate_gateway.sse import encode
 
 

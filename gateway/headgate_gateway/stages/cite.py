@@ -11,10 +11,10 @@ from headgate_core.context import Context
 from headgate_core.errors import Internal
 from headgate_core.reply import Chunk, Done, Events, Reply, closing
 from headgate_core.types import Citation, Json, Passage
-from headgate_gateway.chunks import finishes
-from headgate_gateway.flat_texts import pieces as texts_of
 from headgate_gateway.plan import RoutePlan
-from headgate_gateway.texts import part
+from headgate_gateway.replies.chunks import finishes
+from headgate_gateway.replies.flat_texts import pieces as texts_of
+from headgate_gateway.replies.texts import part
 
 _MARKER = re.compile(r"\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
 

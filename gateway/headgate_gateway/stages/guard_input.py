@@ -9,8 +9,8 @@ from headgate_core.context import Context
 from headgate_core.ports import Guards, Stopped
 from headgate_core.types import At, Json
 from headgate_gateway.plan import RoutePlan
-from headgate_gateway.refusal import refuse
-from headgate_gateway.texts import rewritten
+from headgate_gateway.replies.refusal import refuse
+from headgate_gateway.replies.texts import rewritten
 
 _WRITTEN = ("tools", "functions", "prediction", "response_format", "metadata")
 """Members beside the messages that carry a caller's own words."""

@@ -11,7 +11,8 @@ from headgate_core.errors import Internal
 from headgate_core.ports import Guards, Stopped
 from headgate_core.reply import Chunk, Done, Events, Raw, Reply, close_events, closing
 from headgate_core.types import Json, Usage
-from headgate_gateway.chunks import (
+from headgate_gateway.plan import RoutePlan
+from headgate_gateway.replies.chunks import (
     chunk_like,
     finishes,
     has_content,
@@ -19,11 +20,10 @@ from headgate_gateway.chunks import (
     wants_usage,
     whole,
 )
-from headgate_gateway.clearing import Clearing
-from headgate_gateway.plan import RoutePlan
-from headgate_gateway.refusal import blocked
-from headgate_gateway.sieve import Sieve
-from headgate_gateway.texts import number, part
+from headgate_gateway.replies.clearing import Clearing
+from headgate_gateway.replies.refusal import blocked
+from headgate_gateway.replies.sieve import Sieve
+from headgate_gateway.replies.texts import number, part
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from typing import ClassVar
 from headgate_core.context import Context
 from headgate_core.ports import Guards, Stopped
 from headgate_gateway.plan import RoutePlan
-from headgate_gateway.refusal import refuse
+from headgate_gateway.replies.refusal import refuse
 
 
 @dataclass(slots=True)

@@ -15,11 +15,11 @@ import orjson
 from headgate_core.context import Context
 from headgate_core.errors import Ended, Internal, InvalidRequest, StoreError
 from headgate_core.reply import Chunk, Done, Event, Events, Reply, closing
-from headgate_gateway.chunks import reply_of, wants_usage, whole
 from headgate_gateway.idempotency.answers import MOST_BYTES, packed, replayed
 from headgate_gateway.idempotency.claims import LEASE_S, Claims, Place
 from headgate_gateway.idempotency.errors import IdempotencyInFlight
 from headgate_gateway.plan import RoutePlan
+from headgate_gateway.replies.chunks import reply_of, wants_usage, whole
 
 log = logging.getLogger("headgate.idempotency")
 

@@ -13,9 +13,9 @@ from headgate_core.errors import HeadgateError
 from headgate_core.near import NearCache
 from headgate_core.ports import Cache
 from headgate_core.types import Json
-from headgate_gateway.chunks import reply_of, wants_usage
 from headgate_gateway.plan import RoutePlan
 from headgate_gateway.questions import question_of
+from headgate_gateway.replies.chunks import reply_of, wants_usage
 
 _NOT_THE_QUESTION = frozenset({"model", "messages", "stream", "stream_options", "user", "metadata"})
 """Body members that do not change the answer."""

@@ -18,9 +18,9 @@ from headgate_core.records import (
     usage_record,
 )
 from headgate_core.types import Citation, Passage, Verdict
-from headgate_gateway.chunks import message_text
 from headgate_gateway.forwarded import texts
 from headgate_gateway.plan import RoutePlan
+from headgate_gateway.replies.chunks import message_text
 
 log = logging.getLogger("headgate.record")
 

@@ -11,10 +11,10 @@ from headgate_core.near import NearCache
 from headgate_core.ports import Cache
 from headgate_core.reply import Chunk, Done, Events, Reply, closing
 from headgate_core.types import Json
-from headgate_gateway.chunks import finishes, whole
 from headgate_gateway.plan import RoutePlan
 from headgate_gateway.questions import question_of
-from headgate_gateway.texts import part
+from headgate_gateway.replies.chunks import finishes, whole
+from headgate_gateway.replies.texts import part
 
 
 @dataclass(slots=True)

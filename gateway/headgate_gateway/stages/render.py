@@ -10,7 +10,7 @@ from headgate_core.errors import InvalidRequest
 from headgate_core.types import Json
 from headgate_gateway.merging import Merging, merging_of, no_inputs
 from headgate_gateway.plan import RoutePlan
-from headgate_gateway.refusal import nothing_found
+from headgate_gateway.replies.refusal import nothing_found
 
 if TYPE_CHECKING:
     from headgate_gateway.prompts.prompt import Prompt

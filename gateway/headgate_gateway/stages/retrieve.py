@@ -9,8 +9,8 @@ from headgate_core.context import Context
 from headgate_core.errors import HeadgateError, InvalidRequest, RetrievalFailed
 from headgate_core.ports import Retriever
 from headgate_core.types import Json
-from headgate_gateway.chunks import message_text
 from headgate_gateway.plan import RoutePlan
+from headgate_gateway.replies.chunks import message_text
 
 
 def query_of(messages: list[Json], mode: Literal["last_user_message", "all_user_turns"]) -> str:

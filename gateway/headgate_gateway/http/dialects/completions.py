@@ -14,8 +14,8 @@ from headgate_gateway.http.dialects.members import refuse, unserved
 from headgate_gateway.http.dialects.replies import choices_of, number_of, said_by
 from headgate_gateway.http.envelope import envelope
 from headgate_gateway.http.meta import Finale, with_meta
+from headgate_gateway.replies.texts import part
 from headgate_gateway.sse import DONE, encode
-from headgate_gateway.texts import part
 
 _NO_CHAT = {
     "suffix": "a chat model does not fill gaps.",

@@ -11,8 +11,8 @@ import orjson
 from headgate_core.context import Context
 from headgate_core.errors import UpstreamMalformed
 from headgate_core.types import Json, Usage
-from headgate_gateway.chunks import usage_of
-from headgate_gateway.texts import part
+from headgate_gateway.replies.chunks import usage_of
+from headgate_gateway.replies.texts import part
 
 Kind: TypeAlias = Literal["thinking", "text", "refusal", "tool"]
 

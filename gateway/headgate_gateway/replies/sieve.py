@@ -10,9 +10,9 @@ from dataclasses import replace
 from headgate_core.errors import GuardFailed
 from headgate_core.ports import Guards, Stopped
 from headgate_core.types import At, Json, Verdict
-from headgate_gateway.flat_texts import flatten
-from headgate_gateway.sieve_walk import KNOWN, NamePlace, Place, Walk, take_out
-from headgate_gateway.tool_numbers import ToolNumbers
+from headgate_gateway.replies.flat_texts import flatten
+from headgate_gateway.replies.sieve_walk import KNOWN, NamePlace, Place, Walk, take_out
+from headgate_gateway.replies.tool_numbers import ToolNumbers
 
 LONGEST_LABEL = 64 * 1024
 """Characters of a label, such as the signature of a thought; longer ones are taken out."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from headgate_core.types import Json
-from headgate_gateway.texts import number, part
+from headgate_gateway.replies.texts import number, part
 
 
 @dataclass(slots=True)

@@ -10,9 +10,9 @@ import orjson
 from headgate_core.errors import UpstreamMalformed
 from headgate_core.reply import Chunk, Done, Event, Facts, Raw, Reply
 from headgate_core.types import Json, Usage
-from headgate_gateway.completion_shape import require_shape
-from headgate_gateway.flat_texts import pieces
-from headgate_gateway.texts import number, part, slots
+from headgate_gateway.replies.completion_shape import require_shape
+from headgate_gateway.replies.flat_texts import pieces
+from headgate_gateway.replies.texts import number, part, slots
 
 
 def has_content(body: Json) -> bool:

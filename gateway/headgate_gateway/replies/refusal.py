@@ -7,7 +7,7 @@ from typing import NoReturn
 from headgate_core.context import Context
 from headgate_core.errors import Blocked, Ended
 from headgate_core.ports import Stopped
-from headgate_gateway.chunks import reply_of, wants_usage, whole
+from headgate_gateway.replies.chunks import reply_of, wants_usage, whole
 
 
 def refuse(ctx: Context, stop: Stopped) -> NoReturn:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from headgate_core.types import Json
-from headgate_gateway.texts import is_data_url, is_text, number
+from headgate_gateway.replies.texts import is_data_url, is_text, number
 
 Leaf: TypeAlias = Literal["text", "label", "slot"]
 """What a string in a tree is: a text to check, a label, or a text that a slot leads to."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headgate_core.types import Json
-from headgate_gateway.texts import number, part, tool_number
+from headgate_gateway.replies.texts import number, part, tool_number
 
 
 class LaterCalls:

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from headgate_core.errors import UpstreamStatus, UpstreamUnreachable
-from headgate_gateway.upstream_errors import status_error
+from headgate_gateway.upstream.errors import status_error
 
 _PREFIX = re.compile(r"^(?:litellm\.)?(?:Timeout |[A-Za-z_]*)(?:Error|Exception|Timeout)(?: -|:) ")
 """``litellm.BadRequestError: OpenAIException - ``: one part of what the SDK puts before."""

@@ -10,9 +10,9 @@ import orjson
 from headgate_core.errors import UpstreamError, UpstreamMalformed, UpstreamTruncated
 from headgate_core.reply import Event, Facts, Raw
 from headgate_core.types import Json
-from headgate_gateway.chunks import usage_of
+from headgate_gateway.replies.chunks import usage_of
 from headgate_gateway.sse import SseEvent
-from headgate_gateway.upstream_errors import parsed, reported, status_error
+from headgate_gateway.upstream.errors import parsed, reported, status_error
 
 _STARTING = frozenset(
     f"response.{name}"

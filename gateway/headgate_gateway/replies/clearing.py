@@ -7,10 +7,10 @@ from typing import TypeAlias
 
 from headgate_core.ports import Guarded, Guards
 from headgate_core.types import At, Json, Verdict
-from headgate_gateway.chunks import chunk_like
-from headgate_gateway.later_calls import LaterCalls
-from headgate_gateway.sieve import Sieve
-from headgate_gateway.texts import Channel, Slot, every_slot, number, part, slots
+from headgate_gateway.replies.chunks import chunk_like
+from headgate_gateway.replies.later_calls import LaterCalls
+from headgate_gateway.replies.sieve import Sieve
+from headgate_gateway.replies.texts import Channel, Slot, every_slot, number, part, slots
 
 TextKey: TypeAlias = tuple[int, Channel, str]
 """Choice, channel and member."""

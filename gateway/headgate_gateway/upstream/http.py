@@ -13,7 +13,7 @@ from headgate_core.errors import (
     UpstreamUnreachable,
 )
 from headgate_core.ports import ModelRequest
-from headgate_gateway.upstream_errors import parsed, reported, status_error
+from headgate_gateway.upstream.errors import parsed, reported, status_error
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
@@ -45,7 +45,7 @@ class UpstreamHttp:
         """
         import aiohttp
 
-        from headgate_gateway.upstream_body import NotedBody
+        from headgate_gateway.upstream.body import NotedBody
 
         connect_s = request.timeouts.connect_s if request.timeouts else CONNECT_S
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_s, connect=connect_s)

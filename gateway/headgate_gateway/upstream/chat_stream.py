@@ -10,10 +10,10 @@ import orjson
 from headgate_core.errors import UpstreamMalformed, UpstreamTruncated
 from headgate_core.reply import Chunk, Event, Facts, Raw
 from headgate_core.types import Json
-from headgate_gateway.chunks import observe
+from headgate_gateway.replies.chunks import observe
 from headgate_gateway.sse import SseEvent, SseSplitter, SseTooLarge, encode
-from headgate_gateway.upstream_errors import named_error, parsed, reported
-from headgate_gateway.upstream_http import reason
+from headgate_gateway.upstream.errors import named_error, parsed, reported
+from headgate_gateway.upstream.http import reason
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse

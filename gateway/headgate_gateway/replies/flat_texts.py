@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 import orjson
 
 from headgate_core.types import Json
-from headgate_gateway.texts import part
+from headgate_gateway.replies.texts import part
 
 Member: TypeAlias = Literal["content", "reasoning_content", "refusal"]
 _WRITTEN = (("function", "arguments"), ("custom", "input"))

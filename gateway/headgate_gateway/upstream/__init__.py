@@ -1,0 +1,1 @@
+"""The other end of a call: what is sent to an OpenAI-compatible upstream, and what comes back."""
