@@ -16,6 +16,7 @@ from headgate_core.store import Store
 from headgate_gateway.idempotency.claims import Claims
 from headgate_gateway.keys import KeyRing
 from headgate_gateway.lazy import LazyEmbedder, plugin
+from headgate_gateway.ledger import priced
 from headgate_gateway.limits.window import SlidingWindow
 from headgate_gateway.native import marks, speaks
 from headgate_gateway.plan import Parts, RoutePlan
@@ -43,6 +44,8 @@ def _compiled(settings: GatewaySettings, store: Store) -> dict[str, RoutePlan]:
     parts.claims = Claims(store)
     made = {p.name: plugins.build("providers", p.use, p.options) for p in settings.providers}
     parts.speaks, parts.marks = speaks(made), marks(made)
+    if any(pool.unpriced == "refuse" for pool in settings.pools):
+        priced.insist(settings, priced.answer(priced.question(settings, made)))
     tools = Tools(
         settings,
         settings.data_dir,

@@ -154,3 +154,26 @@ def test_what_is_free_says_so_and_what_has_no_price_is_not_free(place: Place) ->
         assert nameless["attempts"][0]["price"].startswith("unpriced")
     listed = place.records(3)
     assert [row["unpriced"] for row in listed] == [True, True, False]  # newest first
+
+
+@pytest.mark.parametrize("command", [("check",), ("serve", "--port", "1")])
+def test_a_pool_may_refuse_models_without_a_price(tmp_path: Path, command: tuple[str, ...]) -> None:
+    text = (
+        "auth: {keys: open}\n"
+        "providers:\n"
+        '  - {name: up, use: openai_compatible, options: {base_url: "http://127.0.0.1:9/v1"}}\n'
+        "pools:\n"
+        "  - {name: plain, targets: [{provider: up, model: nameless}]}\n"
+        "  - {name: strict, unpriced: refuse, targets: [{provider: up, model: nameless}]}\n"
+    )
+    config = tmp_path / "gateway.yaml"
+    config.write_text(text)
+    refused = run(*command, "--config", str(config))
+    assert refused.returncode == 2
+    assert "No price is known for up/nameless of pool 'strict'" in refused.stderr
+    assert "prices.overrides" in refused.stderr
+    config.write_text(
+        text + "prices:\n  overrides: [{model: up/nameless, input_per_mtok_usd: 1, "
+        "output_per_mtok_usd: 2}]\n"
+    )
+    assert run("check", "--config", str(config)).returncode == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -137,6 +137,8 @@ class PoolSettings(Settings):
     probe: ProbeSettings | None = None
     drop_unsupported: bool = False
     """Parameters that a target cannot honour are left out and named; else the call is refused."""
+    unpriced: Literal["mark", "refuse"] = "mark"
+    """A model without a known price is marked on every record, or it is refused at start."""
 
     @field_validator("retries", mode="after")
     @classmethod

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlencode
 
 import orjson
 
@@ -20,7 +22,7 @@ from headgate_gateway.replies.chunks import observe, wants_choices, wants_usage
 from headgate_gateway.upstream.chat_stream import ChatStream, Sorter, events
 from headgate_gateway.upstream.dropped import dropped
 from headgate_gateway.upstream.errors import parsed, reported
-from headgate_gateway.upstream.http import UpstreamHttp, checked, read
+from headgate_gateway.upstream.http import UpstreamHttp, authorities, checked, read
 from headgate_gateway.upstream.responses import ResponseStream, observe_response
 
 if TYPE_CHECKING:
@@ -31,7 +33,11 @@ if TYPE_CHECKING:
 class OpenaiCompatible:
     """vLLM, OpenAI and their kin. ``base_url`` ends where ``/chat/completions`` begins.
 
-    Options: ``api_keys`` (used in turn, a refused one rests), ``proxy`` (URL, empty = none),
+    Options: ``api_keys`` (used in turn, a refused one rests), ``key_header`` (the header that
+    holds the bare key, such as Azure's ``api-key``; empty = ``Authorization: Bearer``), ``query``
+    (added to every address, such as Azure's ``api-version``), ``proxy`` (URL, empty = none),
+    ``ca_file`` (PEM of the authorities that the upstream's certificate is checked with instead
+    of those that the machine trusts),
     ``forward_metadata`` (OpenAI refuses ``metadata`` without ``store``), ``headers`` sent with
     every request, ``max_reply_mb`` (a larger reply is an error; streams are bounded by time),
     ``native`` (``responses``, ``completions``: what the upstream serves itself beside chat, so
@@ -40,13 +46,22 @@ class OpenaiCompatible:
 
     base_url: str
     api_keys: list[str] = field(default_factory=list)
+    key_header: str = ""
+    query: dict[str, str] = field(default_factory=dict)
     proxy: str = ""
+    ca_file: str = ""
     forward_metadata: bool = False
     headers: dict[str, str] = field(default_factory=dict)
     max_reply_mb: float = 64.0
     native: list[Literal["responses", "completions"]] = field(default_factory=list)
     _http: UpstreamHttp | None = field(default=None, init=False, repr=False)
     _credentials: Credentials | None = field(default=None, init=False, repr=False)
+    _ca: ssl.SSLContext | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Raises ``ConfigurationError`` for a ``ca_file`` that holds no certificates."""
+        if self.ca_file:
+            self._ca = authorities(self.ca_file)
 
     async def chat(self, request: ModelRequest, model: str) -> Reply:
         """Send one chat completion. Raises ``UpstreamError``; returns once the status is known."""
@@ -72,8 +87,8 @@ class OpenaiCompatible:
         """Ask for the list of models: no call, no cost. Raises ``UpstreamError``."""
         headers = dict(self.headers)
         if self.api_keys:
-            headers["Authorization"] = f"Bearer {self.api_keys[0]}"
-        status = await self._opened().status(f"{self.base_url.rstrip('/')}/models", headers)
+            headers |= self._keyed(self.api_keys[0])
+        status = await self._opened().status(self._address("models"), headers)
         if status != 200:
             raise UpstreamStatus(
                 f"The upstream answered a probe with {status}.",
@@ -102,8 +117,8 @@ class OpenaiCompatible:
         place = credentials.take()
         headers = {"Content-Type": "application/json", **self.headers}
         if place is not None:
-            headers["Authorization"] = f"Bearer {credentials.key(place)}"
-        url = f"{self.base_url.rstrip('/')}/{request.endpoint}"
+            headers |= self._keyed(credentials.key(place))
+        url = self._address(request.endpoint)
         response = await self._opened().post(url, orjson.dumps(body), headers, request)
         try:
             await checked(response, request.stream)
@@ -120,8 +135,15 @@ class OpenaiCompatible:
 
     def _opened(self) -> UpstreamHttp:
         if self._http is None:
-            self._http = UpstreamHttp(self.proxy)
+            self._http = UpstreamHttp(self.proxy, self._ca)
         return self._http
+
+    def _address(self, path: str) -> str:
+        query = f"?{urlencode(self.query)}" if self.query else ""
+        return f"{self.base_url.rstrip('/')}/{path}{query}"
+
+    def _keyed(self, key: str) -> dict[str, str]:
+        return {self.key_header: key} if self.key_header else {"Authorization": f"Bearer {key}"}
 
     def _opened_credentials(self) -> Credentials:
         if self._credentials is None:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from headgate_core import plugins
 from headgate_core.errors import HeadgateError
@@ -20,6 +19,7 @@ from headgate_core.telemetry.hook import TelemetryHook
 from headgate_core.types import Score, Source, Usage
 from headgate_gateway.idempotency.claims import Claims
 from headgate_gateway.lazy import LazyEmbedder, bound, closed, plugin
+from headgate_gateway.ledger import priced
 from headgate_gateway.ledger.prices import Prices
 from headgate_gateway.model_facts import ModelFacts
 from headgate_gateway.native import marks, speaks
@@ -68,6 +68,7 @@ class Generation:
             settings, before.providers if before else {}, self._same
         )
         self._prices = self._priced(before)
+        priced.insist(settings, self._prices)
         self.facts = ModelFacts(settings.pools, self._prices)
         self.router = Router(self._pools(), Attempts(shared.journal, self._prices), settings.hash)
         self.parts = Parts(settings, shared.keys, shared.limiter, self.router, shared.journal)
@@ -195,18 +196,10 @@ class Generation:
 
     def _priced(self, before: Generation | None) -> Prices:
         """The table is large: it is read again only where something about prices has changed."""
-        self._asked_prices = self._price_question()
+        self._asked_prices = priced.question(self.settings, self.providers)
         if before is not None and before._asked_prices == self._asked_prices:
             return before._prices
-        overrides, models, uses, free = self._asked_prices
-        return Prices(overrides, models, uses=uses, free=free)
-
-    def _price_question(self) -> Any:
-        settings = self.settings
-        free = {n for n, p in self.providers.items() if getattr(type(p), "free", False)}
-        uses = {p.name: p.use for p in settings.providers}
-        models = {(t.provider, t.model) for pool in settings.pools for t in pool.targets}
-        return settings.prices, models, uses, free
+        return priced.answer(self._asked_prices)
 
     def _pools(self) -> dict[str, Pool]:
         def typical(target: Target) -> int | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from headgate_core.errors import (
+    ConfigurationError,
     UpstreamMalformed,
     UpstreamTimeout,
     UpstreamTruncated,
@@ -28,11 +30,26 @@ MOST_OF_AN_ERROR = 1024 * 1024
 """Bytes of an error body that are read."""
 
 
-class UpstreamHttp:
-    """The connections of one provider; ``proxy`` is a URL, empty = none."""
+def authorities(path: str) -> ssl.SSLContext:
+    """Trust in the certificates of a PEM file alone. Raises ``ConfigurationError``."""
+    try:
+        return ssl.create_default_context(cafile=path)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(
+            f"`ca_file`: {path} cannot be read as certificates in PEM form ({error})."
+        ) from error
 
-    def __init__(self, proxy: str = "") -> None:
+
+class UpstreamHttp:
+    """The connections of one provider.
+
+    ``proxy`` is a URL, empty = none. ``ca`` is what certificates are checked with, None = the
+    authorities that the machine trusts.
+    """
+
+    def __init__(self, proxy: str = "", ca: ssl.SSLContext | None = None) -> None:
         self._proxy = proxy or None
+        self._ca = ca
         self._session: ClientSession | None = None
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -102,7 +119,9 @@ class UpstreamHttp:
         if self._session is None:
             import aiohttp
 
-            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
+            connector = aiohttp.TCPConnector(
+                limit=0, keepalive_timeout=30, ssl=self._ca if self._ca else True
+            )
             self._session = aiohttp.ClientSession(
                 connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
             )
