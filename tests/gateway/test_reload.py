@@ -207,6 +207,7 @@ def test_a_broken_file_is_refused_and_named_and_the_next_good_one_is_served(tmp_
         place.serves(wanted)
         assert place.ready()["refused"] is None
         assert place.server.chat("mended", "hi")[0] == 200
+        until(lambda: place.status()[1]["workers"][0]["refused"] is None)
         code, status = place.status()
         assert (code, status["config"], status["workers"][0]["refused"]) == (0, wanted, None)
 
