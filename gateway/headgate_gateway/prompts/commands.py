@@ -81,11 +81,12 @@ def label(
     version: Annotated[str, typer.Argument(help="`file`, another label, or a version.")],
     config: Config = None,
 ) -> None:
-    """Let a label name another version; a running gateway follows when it is started again."""
+    """Let a label name another version; a running gateway follows at its next reload."""
     with _opened(config) as registry:
         before = {row.label: row.version for row in registry.labels(name)}.get(label, "nothing")
         after = registry.set_label(name, label, version, "command line")
     typer.echo(f"{name}@{label}: {before} -> {after}")
+    typer.echo("A running gateway follows at its next reload: kill -HUP its process id.", err=True)
 
 
 class _opened:  # used like a function
