@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -38,12 +39,25 @@ def run(
     )
 
 
+def _ports() -> Iterator[int]:
+    """Ports below those that the system gives out, a range for each process of a test run."""
+    first = 10_000 + 2_500 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 8)
+    return itertools.cycle(range(first, first + 2_500))
+
+
+_PORTS = itertools.islice(_ports(), os.getpid() % 2_500, None)
+
+
 def free_port() -> int:
-    """A port that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on right now, and that no other test will soon."""
+    for port in _PORTS:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("the ports never end")
 
 
 @dataclass
