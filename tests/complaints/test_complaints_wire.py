@@ -17,7 +17,7 @@ import openai
 import orjson
 import pytest
 from asking import client_of, user
-from configs import proxy_config, write_config
+from configs import PRICED, proxy_config, write_config
 from in_process import Answer, Place, opened
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
@@ -34,19 +34,14 @@ Script = Callable[[Exchange], Awaitable[None]]
 
 # C32: an upstream that is cut off after k bytes, for every k.
 
-CUT = """\
-auth: {{keys: open}}
-providers:
-  - {{name: up, use: openai_compatible, options: {{base_url: "{url}"}}}}
-pools:
-  - {{name: main, targets: [{{provider: up, model: fake}}], retries: {{attempts: 1}}}}
-prices:
-  overrides:
-    - {{model: up/fake, input_per_mtok_usd: 0.40, output_per_mtok_usd: 1.60}}
+CUT = (
+    PRICED
+    + """\
 routes:
   - {{name: plain, pool: main}}
   - {{name: text, pool: main, capture: full}}
 """
+)
 STREAM = b"".join(
     sse({"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
     for delta, finish in (({"content": "Hel"}, None), ({"content": "lo!"}, None), ({}, "stop"))

@@ -14,7 +14,7 @@ import openai
 import pytest
 from aiohttp import web
 from asking import user
-from configs import write_config
+from configs import PRICED, write_config
 from running import Server, serving
 from sqlalchemy import create_engine, select, text
 from upstream import Upstream, fails, says, upstream
@@ -41,20 +41,15 @@ checks:
   - {name: attack, use: injection, at: [input], action: block}
 """
 
-CONFIG = """\
-auth: {{keys: open}}
-providers:
-  - {{name: up, use: openai_compatible, options: {{base_url: "{url}"}}}}
-pools:
-  - {{name: main, targets: [{{provider: up, model: fake}}], retries: {{attempts: 1}}}}
-prices:
-  overrides:
-    - {{model: up/fake, input_per_mtok_usd: 0.40, output_per_mtok_usd: 1.60}}
+CONFIG = (
+    PRICED
+    + """\
 routes:
   - {{name: plain, pool: main}}
   - {{name: other, pool: main}}
   - {{name: guarded, pool: main, guards: [house]}}
 """
+)
 
 
 @dataclass

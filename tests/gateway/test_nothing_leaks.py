@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from configs import write_config
+from configs import PRICED, write_config
 from running import Server, serving
 from upstream import Upstream, chunk, completion, says, send_events, sse, upstream
 
@@ -32,20 +32,15 @@ checks:
   - {name: keys, use: secrets, at: [input, output], action: block}
 """
 
-CONFIG = """\
-auth: {{keys: open}}
-providers:
-  - {{name: up, use: openai_compatible, options: {{base_url: "{url}"}}}}
-pools:
-  - {{name: main, targets: [{{provider: up, model: fake}}], retries: {{attempts: 1}}}}
-prices:
-  overrides:
-    - {{model: up/fake, input_per_mtok_usd: 0.40, output_per_mtok_usd: 1.60}}
+CONFIG = (
+    PRICED
+    + """\
 routes:
   - {{name: guarded, pool: main, guards: [house], capture: full}}
   - {{name: captured, pool: main, capture: masked}}
   - {{name: locked, pool: main, parameters: {{max_tokens: 10}}, locked: [max_tokens]}}
 """
+)
 
 
 @dataclass

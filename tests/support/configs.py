@@ -40,3 +40,16 @@ routes:
   - {{name: safe, pool: guarded}}
 """
     return write_config(folder, text + dedent(more))
+
+
+PRICED = """\
+auth: {{keys: open}}
+providers:
+  - {{name: up, use: openai_compatible, options: {{base_url: "{url}"}}}}
+pools:
+  - {{name: main, targets: [{{provider: up, model: fake}}], retries: {{attempts: 1}}}}
+prices:
+  overrides:
+    - {{model: up/fake, input_per_mtok_usd: 0.40, output_per_mtok_usd: 1.60}}
+"""
+"""Format with ``url``: one priced model in the pool ``main``, tried once; routes are added."""

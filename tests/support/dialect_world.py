@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from configs import write_config
+from configs import PRICED, write_config
 from running import Server, serving
 from upstream import USAGE, Answer, Upstream, chunk, completion, send_events, sse, upstream
 
@@ -32,21 +32,16 @@ refusal: {as: error, text: Not allowed here.}
 checks:
   - {name: attack, use: injection, at: [input], action: block}
 """
-CONFIG = """\
-auth: {{keys: open}}
-providers:
-  - {{name: up, use: openai_compatible, options: {{base_url: "{url}"}}}}
-pools:
-  - {{name: main, targets: [{{provider: up, model: fake}}], retries: {{attempts: 1}}}}
-prices:
-  overrides:
-    - {{model: up/fake, input_per_mtok_usd: 0.40, output_per_mtok_usd: 1.60}}
+CONFIG = (
+    PRICED
+    + """\
 routes:
   - {{name: plain, pool: main}}
   - {{name: guarded, pool: main, guards: [house]}}
   - {{name: strict, pool: main, guards: [strict]}}
   - {{name: prompted, pool: main, prompt: greet@production}}
 """
+)
 PROMPT = """\
 ---
 name: greet
