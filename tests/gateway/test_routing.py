@@ -370,7 +370,6 @@ Made = Callable[[], Any]
     ("strategy", "first"),
     [
         (RoundRobin, ["a", "b", "c", "a"]),
-        (LeastBusy, ["b"] * 4),
         (lambda: LowestLatency(explore_share=0), ["c"] * 4),
         (LowestCost, ["a"] * 4),
     ],
