@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import os
 import socket
@@ -13,6 +14,20 @@ import pytest
 from headgate_core.settings.environment import quiet_dependencies
 
 quiet_dependencies()
+# Threads of the embedding model sleep while they wait: beside other tests they would spin in vain.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+LONGEST = (
+    "test_docs.py",
+    "test_reload.py",
+    "test_replay.py",
+    "test_demo_suites.py",
+    "test_offline.py",
+    "test_together.py",
+    "test_complaints_store.py",
+    "test_draining.py",
+)
+"""Files that take longest come first: none of them is left to one worker at the end of a run."""
 
 _CONNECT = socket.socket.connect
 _CONNECT_EX = socket.socket.connect_ex
@@ -55,3 +70,16 @@ def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name in ("HEADGATE_CONFIG", "HEADGATE_URL", "HEADGATE_KEY"):
             monkeypatch.delenv(name)
+
+
+def pytest_collection_finish() -> None:
+    """What all test files import stays: the garbage collector need not look at it again, which
+    else stops a test for as long as its timers."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of ``LONGEST`` first, in its order; all others as they were found."""
+    rank = {name: n for n, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(LONGEST)))

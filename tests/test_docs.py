@@ -26,6 +26,7 @@ from headgate_rag.loaders.markdown import Markdown
 
 RUNNABLE = (*docs.SHELL, "python", "sql")
 SCRIPTS = [b for page in docs.PAGES for b in docs.blocks(page) if b.language in docs.JAVASCRIPT]
+ADMIN = {"HEADGATE_ADMIN_KEY": "drawn-at-random-for-these-pages"}
 YAML = [b for page in docs.PAGES for b in docs.blocks(page) if b.language == "yaml"]
 WITH_COMMANDS = [
     page
@@ -50,7 +51,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     (folder / "guardrails").symlink_to(docs.ROOT / "guardrails")  # it has a tool to measure with
     (folder / ".venv").mkdir()
     (folder / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
-    with serving(config) as server:
+    with serving(config, env=ADMIN) as server:
         yield Place(folder, config, server)
 
 
@@ -77,6 +78,7 @@ def test_what_a_page_shows_works_as_it_stands_there(page: Path, place: Place) ->
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "HEADGATE_CONFIG": str(place.config),
+            **ADMIN,
         },
         capture_output=True,
         text=True,

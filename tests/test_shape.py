@@ -15,6 +15,7 @@ from headgate_core import plugins
 ROOT = Path(__file__).resolve().parent.parent
 COMPONENTS = ("core", "gateway", "rag", "guardrails", "evals", "serving")
 SOURCES = sorted(p for c in COMPONENTS for p in (ROOT / c).rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 MAX_FILE = 300
 MAX_FUNCTION = 60
@@ -48,6 +49,18 @@ def test_files_and_functions_are_small(path: Path) -> None:
         if f.end_lineno is not None and f.end_lineno - f.lineno + 1 > MAX_FUNCTION
     ]
     assert long == []
+
+
+def test_files_of_tests_are_small_too() -> None:
+    long = {name_of(p): len(p.read_text().splitlines()) for p in TESTS if "node" not in p.parts}
+    assert {name: lines for name, lines in long.items() if lines > MAX_FILE} == {}
+
+
+def test_a_file_that_is_begun_first_exists() -> None:
+    named = set(
+        re.findall(r'^    "(test_\w+\.py)",$', (ROOT / "tests/conftest.py").read_text(), re.M)
+    )
+    assert named and named <= {p.name for p in TESTS}
 
 
 def test_the_median_file_is_short() -> None:

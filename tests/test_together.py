@@ -24,13 +24,15 @@ def started(*arguments: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return ingested_demo(tmp_path_factory.mktemp("together"), tmp_path_factory)
+
+
 @pytest.mark.slow
-def test_ask_ingest_and_eval_work_while_two_workers_serve(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    config = ingested_demo(tmp_path, tmp_path_factory)
+def test_ask_ingest_and_eval_work_while_two_workers_serve(config: Path) -> None:
     with serving(config, ["--workers", "2"]) as server, client_of(server.url) as client:
-        (tmp_path / "docs" / "moon.md").write_text(
+        (config.parent.parent / "docs" / "moon.md").write_text(
             "# The moon\n\n## What the moon is made of\n\n"
             "The moon of the demo is made of green cheese from Bavaria.\n"
         )
@@ -55,10 +57,7 @@ def test_ask_ingest_and_eval_work_while_two_workers_serve(
 
 
 @pytest.mark.slow
-def test_the_demo_answers_over_the_official_client_streamed_and_not(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    config = ingested_demo(tmp_path, tmp_path_factory)
+def test_the_demo_answers_over_the_official_client_streamed_and_not(config: Path) -> None:
     with serving(config) as server, client_of(server.url) as client:
         messages = user(QUESTION)
         whole = client.chat.completions.create(model="headgate-docs", messages=messages)
@@ -72,7 +71,7 @@ def test_the_demo_answers_over_the_official_client_streamed_and_not(
     assert finish["headgate"]["citations"] == citations
     marker = citations[0]["at"]
     assert streamed[marker[0] : marker[1]] == f"[{citations[0]['number']}]"
-    document = (tmp_path / citations[0]["document"]).read_text()
+    document = (config.parent.parent / citations[0]["document"]).read_text()
     assert document[citations[0]["start"] : citations[0]["end"]].strip()
     annotations = whole.choices[0].message.annotations
     assert annotations and annotations[0].url_citation.start_index == marker[0]

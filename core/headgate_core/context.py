@@ -86,6 +86,8 @@ class Context:
     """The call that had asked that nearest question."""
     replayed: str = ""
     """The call whose kept answer this call got for its idempotency key."""
+    answered_by: str = ""
+    """``PROVIDER/MODEL`` whose reply goes to the caller; empty while none has answered."""
     reply: Reply | None = None
     may_capture: bool = False
     """The caller is admitted and what he sent is through the guards: it may be kept."""

@@ -106,7 +106,8 @@ class Embedder(Protocol):
 class Candidate:
     """A target and what is known of it at this moment.
 
-    ``first_token_s``: moving average of the time to first token, None before the first answer;
+    ``first_token_s``: moving average of the time to first content of calls of the same kind (of
+    streams, or of answers in one piece), None before the first one;
     ``price_pico``: pico-dollars of a typical call, None when the model has no known price.
     """
 

@@ -171,6 +171,8 @@ class CallRecord(TypedDict):
     """Of the nearest kept question (semantic caches): cosine, 1 = the same."""
     cache_nearest: NotRequired[str]
     """The call that had asked it."""
+    cancelled_in: NotRequired[str]
+    """Where a cancelled call was: queued | before_first_byte | mid_stream | whole_reply."""
     replayed: NotRequired[str]
     """The earlier call whose kept answer this one got for its ``Idempotency-Key``."""
 

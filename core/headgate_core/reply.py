@@ -46,6 +46,8 @@ class Facts:
     """True once a content byte (text, reasoning, tool call) has come from the upstream."""
     output_characters: int = 0
     """Characters of content seen, the basis of an estimate when usage never came."""
+    spoken: set[int] = field(default_factory=set)
+    """Choices of a stream of which content has come in a ``delta``."""
 
 
 @dataclass(slots=True)
@@ -71,6 +73,8 @@ class Reply:
     """Extra response headers for the caller (known before the first byte)."""
     wire: str = CHAT
     """The endpoint in whose form the events are; another one than chat's comes as ``Raw``."""
+    target: str = ""
+    """``PROVIDER/MODEL`` that answers; empty where none was called."""
 
 
 async def close_events(events: Events) -> None:

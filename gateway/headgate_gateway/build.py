@@ -236,13 +236,23 @@ class Gateway:
         return target_rows(self._router.pools.values())
 
     async def publish(self) -> None:
-        """From now on tell `headgate targets` and `headgate status` about this process."""
-        self._live = LiveFile(self.data_dir, self._snapshot)
-        await self._live.start()
+        """From now on tell `headgate targets` and `headgate status` about this process; at once
+        when called again."""
+        if self._live is None:
+            self._live = LiveFile(self.data_dir, self._snapshot)
+            await self._live.start()
+        else:
+            await self._live.publish()
+
+    @property
+    def server_pid(self) -> int:
+        """The process that this server was started as: the one that looks after its workers."""
+        return os.getppid() if self.settings.server.workers > 1 else os.getpid()
 
     def _snapshot(self) -> Json:
         return {
             "pid": os.getpid(),
+            "server_pid": self.server_pid,
             "version": version("headgate"),
             "config": self.settings.hash,
             "loaded_unix_ns": self.loaded_unix_ns,

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from urllib.parse import urlsplit
 
 from headgate_core import plugins
+from headgate_core.egress.names import Peer
 from headgate_core.errors import ModelNotFound
 from headgate_core.ports import Tools
+from headgate_core.settings.destinations import destinations, of_plugin
 from headgate_core.settings.gateway import GatewaySettings
 from headgate_core.settings.load import explain
+from headgate_core.settings.plugin_checks import Use
 from headgate_core.store import Store
 from headgate_gateway.idempotency.claims import Claims
 from headgate_gateway.keys import KeyRing
@@ -108,10 +110,13 @@ def egress_lines(settings: GatewaySettings) -> Iterator[str]:
                 for host in _hosts(settings, target.provider, target.model):
                     name = f"{target.provider}/{target.model}"
                     yield f"{route:<20}{host:<40}{name} in pool {reached.name}"
-    for otlp in settings.telemetry.otlp:
-        yield f"{'(telemetry)':<20}{_host(otlp.endpoint):<40}spans over OTLP"
-    if not settings.store.url.startswith("sqlite"):
-        yield f"{'(store)':<20}{_host(settings.store.url):<40}the database"
+    for found in destinations(settings):
+        if found.trail[0] != "providers":
+            section = _SECTIONS.get(str(found.trail[0]), str(found.trail[0]))
+            yield f"({section})".ljust(20) + f"{_shown(found.peer):<40}{found.why}"
+
+
+_SECTIONS = {"collections": "index process", "routes": "route"}
 
 
 def _hosts(settings: GatewaySettings, provider: str, model: str) -> Iterator[str]:
@@ -119,12 +124,11 @@ def _hosts(settings: GatewaySettings, provider: str, model: str) -> Iterator[str
     if getattr(plugins.load_class("providers", found.use), "free", False):
         yield "(in process)"
         return
-    base = found.options.get("base_url") or found.options.get("api_base")
-    yield _host(str(base)) if base else f"(the SDK's own host for {model.partition('/')[0]})"
-    if found.options.get("proxy"):
-        yield _host(str(found.options["proxy"]))
+    if not (found.options.get("base_url") or found.options.get("api_base")):
+        yield f"(the SDK's own host for {model.partition('/')[0]})"
+    for one in of_plugin(Use("providers", found.use, found.options, ())):
+        yield _shown(one.peer)
 
 
-def _host(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
+def _shown(peer: Peer | None) -> str:
+    return "(an address without a host)" if peer is None else str(peer)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from headgate_core.context import Context
 from headgate_core.endpoints import Kind
@@ -29,11 +29,19 @@ class Keys(Protocol):
         ...
 
 
+Limits: TypeAlias = Sequence[tuple[str, int]]
+"""Names with the requests per minute that they may make."""
+
+
 class Limiter(Protocol):
     """Counts requests per minute."""
 
-    async def take(self, name: str, per_minute: int) -> float | None:
-        """Take one; None when there was room, else the seconds until there is."""
+    async def take(self, limits: Limits) -> tuple[str, float] | None:
+        """Take one of each, or none of any where one has no room.
+
+        None when there was room, else the name that had none and the seconds until it has.
+        Raises ``ServiceError`` when nobody can say.
+        """
         ...
 
 

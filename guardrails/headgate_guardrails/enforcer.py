@@ -3,6 +3,9 @@
 What leaves, what is masked and which check blocks are functions of the whole text alone, for every
 way of cutting it into pieces: findings are acted on in the order of their positions, and a position
 is acted on only when all checks have decided about it and about all that overlaps it.
+
+A text with backslashes is read twice, as it is written and as it is meant (see ``readings``); what
+is found in either counts, and stands where it is written.
 """
 
 from __future__ import annotations
@@ -15,9 +18,11 @@ from typing import Literal, NamedTuple
 
 from headgate_core.ports import Stopped
 from headgate_core.types import Action, At, Span, Verdict
-from headgate_guardrails.bound import Asking, BoundCheck, CheckError
+from headgate_guardrails.bound import FRAME, BoundCheck
 from headgate_guardrails.masking import mask, merge
-from headgate_guardrails.scan import Scan, Text, scan_of
+from headgate_guardrails.readings import Readings
+from headgate_guardrails.structure import Structure
+from headgate_guardrails.watch import Watch
 
 STREAMED: frozenset[At] = frozenset({"output", "tool_calls"})
 """Places whose texts may come in pieces: there all checks run, so that the verdict is the same."""
@@ -26,21 +31,8 @@ MANY = 500
 """Findings at once that are acted on in a thread, because the event loop would feel it."""
 
 
-@dataclass(slots=True)
-class _Watch:
-    """One check at work on one text."""
-
-    bound: BoundCheck
-    asking: Asking
-    scan: Scan
-    verdict: int | None = None
-    """Where in the list of verdicts its entry stands."""
-    kinds: list[str] = field(default_factory=list)
-    fault: str = ""
-
-
 class _Finding(NamedTuple):
-    watch: _Watch
+    watch: Watch
     span: Span
 
 
@@ -54,86 +46,104 @@ class Enforcer:
     checks: Sequence[BoundCheck]
     dropped: bool = False
     """A check wants this text left out."""
-    _text: Text = field(default_factory=Text)
-    _tiers: list[list[_Watch]] = field(default_factory=list)
+    _readings: Readings = field(default_factory=Readings)
+    _structure: Structure = field(default_factory=Structure)
+    _tiers: list[list[Watch]] = field(default_factory=list)
     _pending: list[_Finding] = field(default_factory=list)
     _released: int = 0
 
     def __post_init__(self) -> None:
         ordered = sorted(self.checks, key=lambda b: (b.cost, b.order))
         self._tiers = [
-            [self._watch(bound) for bound in tier]
+            [Watch.of(bound, self.at) for bound in tier]
             for _, tier in groupby(ordered, key=lambda b: b.cost)
         ]
 
-    def _watch(self, bound: BoundCheck) -> _Watch:
-        asking = Asking(bound, self.at)
-        return _Watch(bound, asking, scan_of(bound.check, asking))
-
     async def feed(self, text: str) -> str:
         """Take the next piece; returns what is cleared. Raises ``Stopped`` or ``GuardFailed``."""
-        self._text.append(text)
-        return await self._advance(final=False) if text else ""
+        if not text:
+            return ""
+        await self._append(text, final=False)
+        return await self._advance(final=False)
 
     async def flush(self) -> str:
         """The text is complete: returns the rest. Raises ``Stopped`` or ``GuardFailed``."""
+        await self._append("", final=True)
         return await self._advance(final=True)
 
     async def whole(self, text: str) -> str | None:
         """All of a text at once; None if it is to be left out."""
-        self._text.append(text)
+        await self._append(text, final=True)
         cleared = await self._advance(final=True)
         return None if self.dropped else cleared
+
+    async def _append(self, text: str, final: bool) -> None:
+        """Take a piece into all readings; long ones let others on the event loop go on."""
+        for begin in range(FRAME, len(text), FRAME):
+            self._take(text[begin - FRAME : begin], final=False)
+            await asyncio.sleep(0)
+        self._take(text[max(0, len(text) - 1) // FRAME * FRAME :], final)
+
+    def _take(self, piece: str, final: bool) -> None:
+        self._structure.append(piece)
+        self._readings.append(piece, final)
+        if len(self._readings.texts) > 1:
+            for watch in self._watches():
+                watch.read_as(len(self._readings.texts))
 
     async def _advance(self, final: bool) -> str:
         for tier in self._tiers:
             await self._scan(tier, final)
             if final and self._blocked_early():
                 break
-        decided = [w.scan.decided for w in self._watches()]
-        limit = self._text.end if final else min([self._text.end, *decided])
+        limit = self._readings.texts[0].end if final else self._decided()
         if len(self._pending) > MANY:
             return await asyncio.to_thread(self._release, limit)
         return self._release(limit)
+
+    def _decided(self) -> int:
+        """How far every check has decided about every reading."""
+        written, texts = self._readings.written, self._readings.texts
+        limits = [written(level, text.end) for level, text in enumerate(texts)]
+        for watch in self._watches():
+            limits += [written(level, lane.scan.decided) for level, lane in enumerate(watch.lanes)]
+        return self._border(min(limits))
+
+    def _border(self, position: int) -> int:
+        """The last position up to there that lies within no escape, and in JSON in no number."""
+        position = self._readings.border(position, up=False)
+        return self._structure.bare_before(self._readings.texts[0], position, self._released)
 
     def _release(self, limit: int) -> str:
         """What may go out of the text up to ``limit``, masked. Raises ``Stopped``."""
         masks, until = self._settle(limit)
         start, self._released = self._released, until
-        cleared = mask(
-            self._text.piece(start, until),
-            [Span(s.start - start, s.end - start, s.kind) for s in masks],
-        )
-        self._text.forget(min([until, *(w.scan.needs for w in self._watches())]))
+        text = self._readings.texts[0]
+        cleared = mask(text.piece(start, until), masks, start, self._structure.stand_in)
+        needs = [
+            min([own.end, *(w.lanes[level].scan.needs for w in self._watches())])
+            for level, own in enumerate(self._readings.texts)
+        ]
+        self._readings.forget(until, needs)
+        self._structure.forget(until)
         return cleared
 
-    def _watches(self) -> Iterator[_Watch]:
+    def _watches(self) -> Iterator[Watch]:
         return (watch for tier in self._tiers for watch in tier)
 
-    async def _scan(self, tier: list[_Watch], final: bool) -> None:
+    async def _scan(self, tier: list[Watch], final: bool) -> None:
         """Let the checks of one tier look at the text; slow ones all at the same time."""
         if len(tier) == 1 or tier[0].bound.cost == 0:
-            results = [await self._step(watch, final) for watch in tier]
+            results = [await watch.step(self._readings, final) for watch in tier]
         else:
-            results = await asyncio.gather(*(self._step(watch, final) for watch in tier))
+            results = await asyncio.gather(*(watch.step(self._readings, final) for watch in tier))
         for watch, spans in zip(tier, results, strict=True):
             self._pending += [_Finding(watch, span) for span in spans]
         for watch in [w for w in tier if w.fault]:
             tier.remove(watch)
             self._give_up(watch)
 
-    async def _step(self, watch: _Watch, final: bool) -> list[Span]:
-        """New findings; those of the frames before a failure count like those of earlier pieces."""
-        watch.asking.begin()
-        found: list[Span] = []
-        try:
-            async for spans in watch.scan.step(self._text, final):
-                found += spans
-        except CheckError as error:
-            watch.fault = str(error)
-        return found
-
-    def _give_up(self, watch: _Watch) -> None:
+    def _give_up(self, watch: Watch) -> None:
         """A check that failed looks no further at this text; its policy says what that means."""
         bound = watch.bound
         action: Literal["pass", "error"] = "pass" if bound.on_error == "pass" else "error"
@@ -150,8 +160,9 @@ class Enforcer:
         """Act on the findings up to ``limit``: the spans to mask, and how far text may go out."""
         masks: list[Span] = []
         waiting: list[_Finding] = []
-        acted: dict[int, _Watch] = {}
+        acted: dict[int, Watch] = {}
         until = limit
+        self._pending = [self._aligned(f) if f.span.end <= limit else f for f in self._pending]
         try:
             for cluster in _clusters(self._pending):
                 if max(f.span.end for f in cluster) > limit:
@@ -168,9 +179,22 @@ class Enforcer:
             for watch in acted.values():
                 self._record(watch)
         self._pending = waiting
-        return masks, until
+        return masks, until if until == limit else self._border(until)
 
-    def _act(self, watch: _Watch) -> None:
+    def _aligned(self, finding: _Finding) -> _Finding:
+        """In JSON, with each escape and each number that it touches taken or left as a whole."""
+        span = finding.span
+        if not self._structure.holds(span.start, span.end):
+            return finding
+        start = self._readings.border(span.start, up=True)
+        end = self._readings.border(span.end, up=True)
+        if start >= end:
+            start = self._readings.border(span.start, up=False)
+        text, least = self._readings.texts[0], self._released
+        start, end = self._structure.widened(text, max(start, least), end, least)
+        return finding._replace(span=Span(start, end, span.kind, span.score))
+
+    def _act(self, watch: Watch) -> None:
         bound = watch.bound
         if not bound.enforced:
             return
@@ -179,7 +203,7 @@ class Enforcer:
         if bound.action == "drop":
             self.dropped = True
 
-    def _record(self, watch: _Watch) -> None:
+    def _record(self, watch: Watch) -> None:
         """One entry a check: it is added with the first finding and completed with the next."""
         entry = self._verdict(watch, watch.bound.action, tuple(watch.kinds))
         if watch.verdict is None:
@@ -189,7 +213,7 @@ class Enforcer:
             self.verdicts[watch.verdict] = entry
 
     def _verdict(
-        self, watch: _Watch, action: Action | Literal["pass", "error"], kinds: tuple[str, ...]
+        self, watch: Watch, action: Action | Literal["pass", "error"], kinds: tuple[str, ...]
     ) -> Verdict:
         bound = watch.bound
         return Verdict(
@@ -200,7 +224,7 @@ class Enforcer:
             mode=bound.mode,
             kinds=kinds,
             subject=self.subject,
-            ms=watch.asking.ms,
+            ms=watch.ms,
             error=watch.fault,
         )
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias
 
 from headgate_core.types import Span
+
+StandIn: TypeAlias = Callable[[Span, str], str]
+"""What is written in the place of a finding, given it and the text that it covers."""
 
 
 def merge(spans: Iterable[Span]) -> list[Span]:
@@ -33,11 +37,15 @@ def placeholder(kind: str) -> str:
     return f"[{re.sub(r'[^A-Z0-9]+', '_', kind.upper()).strip('_') or 'MASKED'}]"
 
 
-def mask(text: str, spans: Sequence[Span]) -> str:
-    """``text`` with every span, overlaps put together, replaced once by its placeholder."""
+def mask(text: str, spans: Sequence[Span], begin: int, stand_in: StandIn) -> str:
+    """``text`` with every span, overlaps put together, replaced once by its ``stand_in``.
+
+    ``begin`` is the position of the text's first character.
+    """
     pieces: list[str] = []
-    at = 0
+    at = begin
     for span in merge(spans):
-        pieces += [text[at : span.start], placeholder(span.kind)]
+        covered = text[span.start - begin : span.end - begin]
+        pieces += [text[at - begin : span.start - begin], stand_in(span, covered)]
         at = span.end
-    return "".join([*pieces, text[at:]])
+    return "".join([*pieces, text[at - begin :]])

@@ -12,6 +12,7 @@ complete, so its answer is a function of the text whatever the check does inside
 
 from __future__ import annotations
 
+import copy
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol, TypeAlias
 
@@ -44,6 +45,10 @@ class Text:
         """The next piece has come."""
         self._kept += more
 
+    def copy(self) -> Text:
+        """Another text that has been the same so far."""
+        return copy.copy(self)
+
     def piece(self, start: int, end: int) -> str:
         """Characters ``[start, end)``; they must not be forgotten yet."""
         return self._kept[start - self._base : end - self._base]
@@ -73,6 +78,10 @@ class Scan(Protocol):
         """
         ...
 
+    def forked(self, find: Find) -> Scan:
+        """The same state, for another text that has been the same so far."""
+        ...
+
 
 class LocalScan:
     """A check whose findings depend on their neighbourhood alone."""
@@ -100,6 +109,12 @@ class LocalScan:
             # A finding that goes on beyond the frame is asked about again in a longer one.
             reach = self._frame if self.decided > before else 2 * reach
         yield await self._scan(text, text.end, final)
+
+    def forked(self, find: Find) -> Scan:
+        """The same state, for another text that has been the same so far."""
+        other = copy.copy(self)
+        other._find = find
+        return other
 
     async def _scan(self, text: Text, end: int, final: bool) -> list[Span]:
         low = self.needs
@@ -150,6 +165,12 @@ class FrameScan:
             yield await self._ask(text, text.end, text.end)
         if final:
             self.decided = text.end
+
+    def forked(self, find: Find) -> Scan:
+        """The same state, for another text that has been the same so far."""
+        other = copy.copy(self)
+        other._find = find
+        return other
 
     @property
     def _end(self) -> int:

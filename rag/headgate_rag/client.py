@@ -49,13 +49,13 @@ class IndexClient:
     async def embed(self, texts: Sequence[str], embedder: PluginUse) -> list[list[float]]:
         """One unit-length vector per text, in order."""
         args = {"texts": list(texts), "embedder": embedder.model_dump()}
-        vectors: list[list[float]] = await self._daemon.request("embed", args, READ_S)
+        vectors: list[list[float]] = await self._request("embed", args, READ_S)
         return vectors
 
     async def nearest(self, question: str, texts: Sequence[str], embedder: PluginUse) -> Nearness:
         """How near each token of ``question`` comes to each text; only numbers travel back."""
         args = {"question": question, "texts": list(texts), "embedder": embedder.model_dump()}
-        found = await self._daemon.request("nearest", args, READ_S)
+        found = await self._request("nearest", args, READ_S)
         return Nearness([(a, b) for a, b in found["spans"]], found["nearest"])
 
     async def begin_version(self, collection: str, rebuild: bool = False) -> IndexVersion:
@@ -133,7 +133,12 @@ class IndexClient:
     async def _ask(self, op: str, collection: str, timeout_s: float, **args: Any) -> Any:
         # The settings travel along, so that one process serves every configuration of its folder.
         where = {"store": self._settings.store.url, "collection": self._collection(collection)}
-        return await self._daemon.request(op, {**where, **args}, timeout_s)
+        return await self._request(op, {**where, **args}, timeout_s)
+
+    async def _request(self, op: str, args: Mapping[str, Any], timeout_s: float) -> Any:
+        egress = self._settings.egress
+        allow = None if egress is None else egress.allow
+        return await self._daemon.request(op, {**args, "egress": allow}, timeout_s)
 
     def _collection(self, name: str) -> dict[str, Any]:
         for collection in self._settings.collections:

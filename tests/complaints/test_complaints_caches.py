@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from asking import client_of, user
 from configs import write_config
-from running import Server, run, serving
+from running import Server, headgate, serving
 from upstream import says, upstream
 
 import headgate_gateway.caches
@@ -78,7 +78,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         config = write_config(folder, CONFIG.format(url=fake.url))
         keys = {}
         for name, options in PEOPLE.items():
-            made = run("keys", "create", "--name", "app", "--config", str(config), *options)
+            made = headgate("keys", "create", "--name", "app", "--config", str(config), *options)
             assert made.returncode == 0, made.stderr
             keys[name] = made.stdout.strip()
         with serving(config) as server:

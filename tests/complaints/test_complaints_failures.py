@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from running import free_port
 from upstream import chunk, completion, sse, stream_of
 
 from headgate_gateway.http import event_stream
+from headgate_gateway.resting import Rest
+from headgate_gateway.routing.breaker import Breaker
 
 Json = dict[str, Any]
 Behaviour = Callable[[Exchange], Awaitable[None]]
@@ -143,6 +146,14 @@ def scripted(fake: RawUpstream, bad: Behaviour) -> None:
     fake.script = script
 
 
+def unblamed(place: Place) -> None:
+    """What the target did until now is forgotten, so that it is asked first again."""
+    for pool in place.endpoints.gateway._router.pools.values():
+        for state in pool.states:
+            state.breaker = Breaker(pool.settings.breaker, time.monotonic)
+            state.rest = Rest()
+
+
 def answered_by_the_fallback(place: Place, answer: Answer, *, stream: bool) -> None:
     """Header, body and record name the target that answered and the one that did not."""
     assert answer.status == 200, answer.body
@@ -173,6 +184,7 @@ def test_before_the_first_content_the_fallback_answers_in_both_modes(
     async def each(place: Place, fake: RawUpstream) -> None:
         for name, bad in BEFORE.items():
             scripted(fake, bad)
+            unblamed(place)
             answer = await place.chat(model, stream=stream)
             try:
                 answered_by_the_fallback(place, answer, stream=stream)
@@ -211,6 +223,7 @@ def test_after_the_first_content_no_other_target_is_asked(tmp_path: Path, model:
                 await then(exchange)
 
             scripted(fake, bad)
+            unblamed(place)
             answer = await place.chat(model, stream=True)
             assert answer.text.startswith("Once upon a time."), name
             assert answer.error is not None and answer.error["code"] == code, name

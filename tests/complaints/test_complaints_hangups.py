@@ -56,6 +56,9 @@ def test_a_hundred_clients_leave_and_the_upstream_sees_a_hundred_aborts(
         await all_left(w, sent=True)
         output = {r["usage"]["output_tokens"] > 0 for r in w.place.records}
         assert output == {phase is first_words}
+        streamed = "mid_stream" if phase is first_words else "before_first_byte"
+        where = {r["cancelled_in"] for r in w.place.records}
+        assert where == {streamed if stream else "whole_reply"}
 
     run(tmp_path, leave)
 
@@ -78,9 +81,9 @@ def test_a_hundred_clients_leave_the_queue_and_were_never_sent(tmp_path: Path, a
         await eventually(lambda: len(w.place.records) == CLIENTS, "not all are on record")
         assert len(w.fake.requests) == 1
         waited = list(w.place.records)
-        assert {(r["outcome"], len(r["attempts"]), r["cost_pico"]) for r in waited} == {
-            ("cancelled", 0, 0)
-        }
+        assert {
+            (r["outcome"], r["cancelled_in"], len(r["attempts"]), r["cost_pico"]) for r in waited
+        } == {("cancelled", "queued", 0, 0)}
         holder.hang_up()
         await recorded(w, CLIENTS + 1)
 

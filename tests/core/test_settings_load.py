@@ -58,15 +58,15 @@ def test_all_faults_come_at_once_with_line_and_nearest_name(tmp_path: Path) -> N
     )
     assert problems(tmp_path, text) == [
         "6: unknown member 'prot'. Did you mean 'port'? Known: host, port, workers, replicas, "
-        "drain_s, max_body_mb, reload, log.",
+        "drain_s, max_body_mb, reload, log, admin.",
         "6: `workers`: expected a number, found true.",
         "6: `drain_s`: expected a number, found the text 'soon'.",
         "6: `server.host`: expected text, found the number 5.",
         "8: `routes[0].capture`: expected one of 'none', 'masked' or 'full', "
         "found the text 'fulll'.",
         "9: `name` is missing in `routes[1]`.",
-        "10: unknown member 'hedge'. Known: server, auth, store, state, telemetry, providers, "
-        "prices, pools, collections, metrics, defaults, routes, teams.",
+        "10: unknown member 'hedge'. Known: server, auth, store, state, telemetry, egress, "
+        "providers, prices, pools, collections, metrics, defaults, routes, teams.",
     ]
 
 
@@ -74,7 +74,7 @@ def test_faults_between_parts_come_together_with_faults_within_them(tmp_path: Pa
     text = GOOD + "server: {prot: 1, port: 99999}\nroutes: [{name: r, pool: smal}]\n"
     assert problems(tmp_path, text) == [
         "6: unknown member 'prot'. Did you mean 'port'? Known: host, port, workers, replicas, "
-        "drain_s, max_body_mb, reload, log.",
+        "drain_s, max_body_mb, reload, log, admin.",
         "6: `server.port`: expected a number of at most 65535, found the number 99999.",
         "7: unknown pool 'smal'. Did you mean 'small'? Known: small.",
     ]

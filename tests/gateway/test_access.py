@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from configs import proxy_config, write_config
-from running import Server, run, serving
+from running import Server, headgate, run, serving
 from upstream import says, upstream
 
 
@@ -22,7 +22,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, 
 
 
 def make_key(config: Path, *options: str) -> str:
-    done = run("keys", "create", "--name", "app", "--json", "--config", str(config), *options)
+    done = headgate("keys", "create", "--name", "app", "--json", "--config", str(config), *options)
     assert done.returncode == 0, done.stderr
     key: str = json.loads(done.stdout)["key"]
     assert key.startswith("hg-")

@@ -152,7 +152,7 @@ async def chaos(folder: Path) -> None:
             assert {r["outcome"] for r in records.values()} == {"ok", "error", "cancelled"}
             for pool in place.endpoints.gateway._router.pools.values():
                 assert [s.in_flight for s in pool.states] == [0] * len(pool.states)
-                assert pool.queue is None or (pool.queue.length, pool.queue._free) == (0, 4)
+                assert (pool.queue.length, pool.queue.taken) == (0, 0)
         await eventually(lambda: fake.open == 0, "a connection is left")
     await eventually(lambda: len(asyncio.all_tasks()) == before, "a task is left")
 

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import orjson
 import pytest
-from in_process import Answer
-from native_wire import USAGE, Work, World, event, events_of, native_world, response
+from native_wire import PIECES, USAGE, WHOLE, Json, World, events_of, response, run
 from replay import Body, json_events, recorded, splits
 from upstream import completion
 
-Json = dict[str, Any]
-PIECES = ("Grüß ", "dich, ", "日本 ", "🙂!")
-WHOLE = b"".join(events_of(PIECES))
 CUT_SHORT = response("".join(PIECES), "incomplete", incomplete_details={"reason": "content_filter"})
 INCOMPLETE = {"type": "response.incomplete", "response": CUT_SHORT}
 CALL = {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "arguments": "{}"}
 CALLED = {"type": "response.completed", "response": response("", output=[CALL])}
-
-
-def run(folder: Path, work: Work) -> None:
-    async def inside() -> None:
-        async with native_world(folder) as world:
-            await work(world)
-
-    asyncio.run(inside())
 
 
 def own_streams() -> Iterator[Body]:
@@ -36,7 +22,9 @@ def own_streams() -> Iterator[Body]:
         "plain": WHOLE,
         "crlf": WHOLE.replace(b"\n", b"\r\n"),
         "cr": WHOLE.replace(b"\n", b"\r"),
-        "data lines alone": b"".join(b"data: " + orjson.dumps(e) + b"\n\n" for e in parsed(WHOLE)),
+        "data lines alone": b"".join(
+            b"data: " + orjson.dumps(e) + b"\n\n" for e in json_events(WHOLE)
+        ),
         "no space": WHOLE.replace(b"data: ", b"data:"),
         "comments": b": hello\n\n" + WHOLE.replace(b"\n\n", b"\n\n: still here\n\n"),
         "incomplete": b"".join(events_of(PIECES, INCOMPLETE)),
@@ -50,10 +38,6 @@ def own_streams() -> Iterator[Body]:
         yield Body(name, data, {})
 
 
-def parsed(data: bytes) -> list[Json]:
-    return json_events(data)
-
-
 OWN = list(own_streams())
 RECORDED = [b for b in recorded("sse") if b.meta["endpoint"].endswith("/responses")]
 needs_data = pytest.mark.skipif(not RECORDED, reason="HEADGATE_DATA names no recorded bodies")
@@ -61,13 +45,13 @@ needs_data = pytest.mark.skipif(not RECORDED, reason="HEADGATE_DATA names no rec
 
 async def equal(world: World, body: Body) -> None:
     """The upstream's own events for every cut, and the same bytes for each of them."""
-    wanted = [e for e in parsed(body.data.replace(b"data: [DONE]\n\n", b"")) if e]
+    wanted = [e for e in json_events(body.data.replace(b"data: [DONE]\n\n", b"")) if e]
     first = b""
     for name, pieces in splits(body.data):
         world.streams(pieces)
         answer = await world.responded(stream=True)
         assert answer.status == 200, (name, answer.body)
-        assert parsed(answer.body) == wanted, name
+        assert json_events(answer.body) == wanted, name
         first = first or answer.body
         assert answer.body == first and answer.ends == 1, name
         record = world.place.records[-1]
@@ -92,7 +76,7 @@ def test_recorded_streams_of_responses_arrive_whole(tmp_path: Path, part: int) -
 
 def ends(body: Body) -> Json:
     """The response that the stream ended with."""
-    return dict(parsed(body.data)[-1]["response"])
+    return dict(json_events(body.data)[-1]["response"])
 
 
 @pytest.mark.parametrize(
@@ -189,7 +173,7 @@ def test_what_the_gateway_knows_of_a_call_comes_only_when_it_is_asked_for(tmp_pa
         own: Json = {"headgate": {"meta": True}}
         whole = (await world.responded(**own)).json
         world.streams(events_of(["Hello"]))
-        last = parsed((await world.responded(stream=True, **own)).body)[-1]["response"]
+        last = json_events((await world.responded(stream=True, **own)).body)[-1]["response"]
         for told, record in zip((whole, last), world.place.records, strict=True):
             known = told.pop("headgate")
             assert (known["call_id"], known["target"]) == (record["call_id"], "up/one")
@@ -213,98 +197,6 @@ def test_the_last_event_comes_after_the_record(tmp_path: Path) -> None:
         assert recorded_then == [1]
 
     run(tmp_path, watch)
-
-
-def failed_after_all(answer: Answer) -> Json:
-    """The stream's ``error``; ``response.failed`` follows it, numbered on."""
-    events = parsed(answer.body)
-    error, failed = events[-2:]
-    assert (error["type"], failed["type"]) == ("error", "response.failed")
-    assert [e["sequence_number"] for e in events] == list(range(len(events)))
-    assert failed["response"]["status"] == "failed"
-    assert failed["response"]["error"]["code"] in ("server_error", error["code"])
-    assert failed["response"]["error"]["message"] == error["message"]
-    return error
-
-
-@pytest.mark.parametrize("how", ["cut", "ended"])
-def test_a_truncated_response_never_looks_complete(tmp_path: Path, how: str) -> None:
-    async def every(world: World) -> None:
-        done = len(WHOLE) - 2
-        for k in range(0, done, 37 if how == "cut" else 23):
-            world.streams([WHOLE[:k]], end=how == "ended")
-            answer = await world.responded(stream=True)
-            assert b"event: response.completed" not in answer.body, k
-            record = world.place.records[-1]
-            assert (record["outcome"], record["error_code"]) == ("error", "upstream_truncated"), k
-            if answer.status != 200:
-                assert answer.json["error"]["code"] == "upstream_truncated", k
-                continue
-            assert failed_after_all(answer)["code"] == "upstream_truncated"
-            assert record["usage"]["estimated"] and record["usage"]["output_tokens"] > 0
-
-    run(tmp_path, every)
-
-
-BROKEN = {"code": "server_error", "message": "too busy"}
-FAILURES: list[tuple[Json, int]] = [
-    ({"type": "error", "sequence_number": 5, **BROKEN, "param": None}, 502),
-    ({"type": "error", "sequence_number": 5, "error": BROKEN}, 502),
-    ({"type": "response.failed", "response": response("", "failed", error=BROKEN)}, 502),
-    ({"type": "error", "code": "rate_limit_exceeded", "message": "too busy"}, 429),
-    ({"type": "error", "code": "invalid_prompt", "message": "too busy"}, 400),
-    ({"type": "error", "code": "context_length_exceeded", "message": "too busy"}, 400),
-    ({"type": "error", "code": "content_policy_violation", "message": "too busy"}, 400),
-    ({"type": "error", "code": "unsupported_value", "message": "too busy"}, 400),
-    ({"type": "error", "error": {"type": "invalid_request_error", "message": "too busy"}}, 400),
-    ({"type": "error", "code": "connection_error", "message": "too busy"}, 502),
-    ({"type": "error", "code": "concurrency_limit", "message": "too busy"}, 502),
-    ({"type": "error", "code": "invalid_api_key", "message": "too busy"}, 502),
-    ({"type": "error", "code": "unsupported_country", "message": "too busy"}, 502),
-]
-
-
-@pytest.mark.parametrize(("failure", "status"), FAILURES)
-def test_an_error_in_a_200_is_an_error(tmp_path: Path, failure: Json, status: int) -> None:
-    async def before_and_after(world: World) -> None:
-        world.streams([*events_of([])[:4], event(failure)])
-        answer = await world.responded(stream=True)
-        assert (answer.status, answer.json["error"]["message"]) == (status, "too busy")
-        world.streams([*events_of(["Hel", "lo"])[:6], event(failure)])
-        answer = await world.responded(stream=True)
-        assert answer.status == 200
-        assert failed_after_all(answer)["message"] == "too busy"
-        assert [r["outcome"] for r in world.place.records] == ["error", "error"]
-
-    run(tmp_path, before_and_after)
-
-
-def test_a_bare_error_object_in_a_stream_is_an_error(tmp_path: Path) -> None:
-    async def one(world: World) -> None:
-        world.streams([b'data: {"error": {"message": "too busy", "code": 429}}\n\n'])
-        assert (await world.responded(stream=True)).status == 429
-
-    run(tmp_path, one)
-
-
-@pytest.mark.parametrize(
-    ("body", "code"),
-    [
-        (response("", "failed", error=BROKEN), "upstream_error"),
-        ({"status": "completed"}, "upstream_malformed"),
-        ({"output": [5], "usage": {"input_tokens": "x"}}, "upstream_malformed"),
-        (response("", "queued"), "upstream_malformed"),
-    ],
-)
-def test_a_whole_response_that_is_none_is_the_upstreams_fault(
-    tmp_path: Path, body: Json, code: str
-) -> None:
-    async def one(world: World) -> None:
-        world.says(body)
-        answer = await world.responded()
-        assert (answer.status, answer.json["error"]["code"]) == (502, code)
-
-    run(tmp_path, one)
 
 
 def test_a_kept_answer_is_replayed_in_its_own_wire(tmp_path: Path) -> None:

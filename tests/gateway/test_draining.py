@@ -8,8 +8,7 @@ import os
 import signal
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from aiohttp import web
 from asking import client_of, user
 from configs import proxy_config
 from in_process import opened
-from running import Server, run, serving
+from running import SOON_S, Server, headgate, serving, until
 from upstream import Answer, says, upstream
 from upstream import chunk as chunk_of
 from upstream import sse as sse_of
@@ -30,7 +29,6 @@ from headgate_core.settings.load import load_settings
 from headgate_gateway.http.ending import drain
 from headgate_gateway.in_flight import InFlight
 
-SOON_S = 30.0
 WORKERS = pytest.mark.parametrize("workers", ["1", "2"])
 
 
@@ -68,19 +66,12 @@ def gateway(folder: Path, answer: Answer, drain_s: float, workers: str) -> Itera
             yield server
 
 
-def until(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SOON_S
-    while not what():
-        assert time.monotonic() < deadline, "it did not come true"
-        threading.Event().wait(0.02)
-
-
 def ended(server: Server) -> int:
     return server.process.wait(SOON_S)
 
 
 def last_call(folder: Path) -> dict[str, Any]:
-    done = run("traces", "list", "--json", "--config", str(folder / "gateway.yaml"))
+    done = headgate("traces", "list", "--json", "--config", str(folder / "gateway.yaml"))
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     (call,) = found["calls"] if isinstance(found, dict) else found

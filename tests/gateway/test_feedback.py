@@ -15,7 +15,7 @@ import openai
 import pytest
 from asking import client_of, user
 from configs import write_config
-from running import Server, run, serving
+from running import Server, headgate, serving, until
 
 from headgate_gateway.http.own import ANOTHER_WORKER_S
 
@@ -59,7 +59,7 @@ class Place:
         return found
 
     def key(self, name: str) -> str:
-        done = run("keys", "create", "--name", name, "--json", "--config", str(self.config))
+        done = headgate("keys", "create", "--name", name, "--json", "--config", str(self.config))
         assert done.returncode == 0, done.stderr
         made: str = json.loads(done.stdout)["key"]
         return made
@@ -244,13 +244,19 @@ def test_a_route_that_keeps_less_now_than_at_the_time_of_the_call_decides(tmp_pa
     }
 
 
+def stored(place: Place, call_id: str) -> str:
+    """The call, once it is in the store."""
+    until(lambda: command(place, "traces", "show", call_id)[0] == 0)
+    return call_id
+
+
 def command(place: Place, *arguments: str) -> tuple[int, str, str]:
-    done = run(*arguments, "--config", str(place.config))
+    done = headgate(*arguments, "--config", str(place.config))
     return done.returncode, done.stdout, done.stderr
 
 
 def test_a_reviewer_scores_on_the_command_line_beside_the_application(place: Place) -> None:
-    call_id = place.ask("masked")
+    call_id = stored(place, place.ask("masked"))
     place.give({"call_id": call_id, "value": True})
     arguments = ("--name", "user", "--value", "wrong source", "--comment", COMMENT)
     assert command(place, "score", call_id, *arguments)[0] == 0
@@ -273,7 +279,7 @@ def test_a_reviewer_scores_on_the_command_line_beside_the_application(place: Pla
 def test_the_command_line_says_what_is_wrong_and_what_was_left_out(place: Place) -> None:
     code, _, said = command(place, "score", "ffff", "--value", "1")
     assert code == 1 and "There is no call 'ffff'" in said
-    call_id = place.ask()
+    call_id = stored(place, place.ask())
     code, _, said = command(place, "score", call_id, "--value", "1", "--name", "")
     assert code == 1 and "`name` must have" in said
     code, _, said = command(place, "score", call_id, "--value", "1", "--comment", "hm")

@@ -11,7 +11,7 @@ import pytest
 from asking import client_of, user
 from configs import write_config
 from postgres import postgres
-from running import run, serving
+from running import headgate, serving, until
 
 pytestmark = pytest.mark.slow
 
@@ -49,7 +49,9 @@ def test_feedback_is_refused_while_the_database_is_away_and_taken_again_after(
                 again = _given(client, {**body, "value": "slow"})
             assert again is not None, "the database was not found again"
             assert (again["id"], again["value"]) == (stored["id"], "slow")
-        shown = run("traces", "show", call_id, "--spans", "--config", str(config))
+        show = ("traces", "show", call_id, "--spans", "--config", str(config))
+        until(lambda: "score.label: slow" in headgate(*show).stdout)
+        shown = headgate(*show)
         assert shown.returncode == 0, shown.stderr
         assert "gen_ai.evaluation.score.label: slow" in shown.stdout
         assert "chat echo [CLIENT]" in shown.stdout and not shown.stderr

@@ -124,7 +124,7 @@ def test_the_winner_of_a_hedge_answers_and_the_loser_is_closed(tmp_path: Path) -
     async def win(w: World) -> None:
         for state in w.pool().states:
             for _ in range(20):
-                state.answered(0.001)
+                state.answered(0.001, stream=False)
 
         async def one_is_slow(exchange: Exchange) -> None:
             if exchange.body["model"] == "one":

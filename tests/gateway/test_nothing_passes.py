@@ -2,65 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import itertools
-import json
 from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from guards_world import compiled
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from passes_world import ADDRESS, OWN, SECRET, Json, delivered, in_json, meant
 from upstream import chunk, completion
 
-from headgate_core.ports import Guards, Stopped
-from headgate_core.types import Verdict
 from headgate_gateway.replies.chunks import observe
-from headgate_gateway.replies.clearing import Clearing
-from headgate_gateway.replies.sieve import Sieve
-
-ADDRESS = "jane.doe@example.com"
-SECRET = "AKIA" + "Q3EGRXKJ2ZMV7WTB"
-Json = dict[str, Any]
-OWN = {"id": "chatcmpl-own", "model": "asked"}
-
-CHECKS = """
-- {name: personal, use: pii, at: [output, tool_calls], action: mask, options: {types: [email]}}
-- {name: keys, use: secrets, at: [output, tool_calls], action: block}
-"""
-
-
-@cache
-def guards() -> Guards:
-    with TemporaryDirectory() as folder:
-        return compiled(Path(folder), CHECKS)
-
-
-def delivered(bodies: list[Json], *, stream: bool) -> tuple[list[Json], list[str]]:
-    """What goes out of a guarded reply until a check blocks, and what was taken out."""
-
-    async def run() -> tuple[list[Json], list[str]]:
-        verdicts: list[Verdict] = []
-        dropped: list[str] = []
-        sieve = Sieve(guards(), verdicts, dropped, OWN)
-        clearing = Clearing(guards(), sieve, verdicts, stream=stream)
-        sent: list[Json] = []
-        try:
-            for body in bodies:
-                out = await clearing.clear(body)
-                if out is not None:
-                    sent.append(out)
-            sent += [rest async for rest in clearing.rest()]
-        except Stopped:
-            pass
-        return sent, dropped
-
-    return asyncio.run(run())
 
 
 def full(kind: str) -> Json:
@@ -118,7 +71,10 @@ def cases(draw: st.DrawFn) -> tuple[str, str, int, bool, Any]:
     """A kind of body, what is forbidden, a position, whether beside it, and what is put there."""
     forbidden = draw(FORBIDDEN)
     said = st.sampled_from(
-        [forbidden, f"see {forbidden}", f"data: {forbidden}", f"data:text/plain;base64,{forbidden}"]
+        [
+            *(forbidden, f"see {forbidden}", f"data: {forbidden}"),
+            *(f"data:text/plain;base64,{forbidden}", *in_json(forbidden)),
+        ]
     )
     leaf = said | st.none() | st.booleans() | st.integers(0, 9) | st.just("words")
     nested = st.recursive(
@@ -157,7 +113,7 @@ def test_what_is_forbidden_never_leaves_wherever_it_stands(
     except ValueError:
         return  # refused as no completion: nothing of it goes on
     sent, dropped = delivered([body, chunk({}, "stop")] if stream else [body], stream=stream)
-    assert forbidden not in json.dumps([sent, dropped], ensure_ascii=False)
+    assert forbidden not in meant([sent, dropped])
 
 
 def observe_alone(body: Json) -> None:
@@ -176,6 +132,8 @@ def every_string(kind: str, forbidden: str) -> Iterator[tuple[str, Json]]:
         yield f"{type(holder).__name__} {key}", put(kind, place, False, forbidden)
         yield f"beside {key}", put(kind, place, True, {forbidden: [forbidden]})
         yield f"object at {key}", put(kind, place, False, {"type": {forbidden: forbidden}})
+        for text in in_json(forbidden):
+            yield f"JSON at {key}", put(kind, place, False, text)
 
 
 @pytest.mark.parametrize("kind", ["delta", "message"])
@@ -187,7 +145,7 @@ def test_no_single_position_lets_it_out(kind: str, forbidden: str) -> None:
         except ValueError:
             continue
         sent, dropped = delivered([body], stream=kind == "delta")
-        assert forbidden not in json.dumps([sent, dropped]), name
+        assert forbidden not in meant([sent, dropped]), name
 
 
 @settings(max_examples=150, deadline=None)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +16,8 @@ from running import Server, free_port, run, serving
 from upstream import Upstream, fails, says, upstream
 
 from headgate_core.errors import UpstreamStatus, UpstreamUnreachable
-from headgate_gateway.providers.litellm import mapped
+from headgate_gateway.sdk.classes import CLASSES
+from headgate_gateway.sdk.errors import mapped, plain
 
 AWAY = {
     "openai": "openai/gpt-4.1-mini",
@@ -145,28 +148,18 @@ def test_a_500_of_the_sdks_own_is_no_reply_of_the_provider(cause: Exception) -> 
         assert isinstance(error, UpstreamUnreachable) and not error.sent
 
 
-def test_every_exception_of_the_sdk_is_mapped() -> None:
-    """The SDK is imported in a process of its own: its import changes warnings and loggers."""
-    import subprocess
-    import sys
-
-    program = """
-import json
-import litellm.exceptions as theirs
-from headgate_core.errors import UpstreamError
-from headgate_gateway.providers.litellm import mapped
-found = {}
-for name, cls in vars(theirs).items():
-    if isinstance(cls, type) and issubclass(cls, Exception) and cls.__module__ == theirs.__name__:
-        error = cls.__new__(cls)
-        Exception.__init__(error, "x")
-        error.status_code = getattr(cls, "status_code", None) or 400
-        error.message = "x"
-        found[name] = isinstance(mapped(error), UpstreamError)
-print(json.dumps(found))
+EXPORTED = """
+import json, litellm, litellm.exceptions
+modules = (litellm, litellm.exceptions)
+found = [c for m in modules for c in vars(m).values() if isinstance(c, type)]
+print(json.dumps(sorted({c.__name__ for c in found if issubclass(c, BaseException)})))
 """
+
+
+def test_every_exception_that_the_sdk_exports_stands_in_the_map() -> None:
+    """The SDK is imported in a process of its own: its import changes warnings and loggers."""
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", program],
+        [sys.executable, "-W", "ignore", "-c", EXPORTED],
         capture_output=True,
         text=True,
         timeout=120,
@@ -174,9 +167,57 @@ print(json.dumps(found))
         env={"LITELLM_LOCAL_MODEL_COST_MAP": "True", "PATH": ""},
     )
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert len(found) > 10
-    assert all(found.values())
+    exported = json.loads(done.stdout.splitlines()[-1])
+    assert len(exported) > 30
+    assert set(exported) == CLASSES.keys(), "the SDK's exceptions and sdk/classes.py differ"
+
+
+def raised(name: str, message: str = "litellm.X: no") -> Exception:
+    """An exception of the SDK without a reply behind it."""
+    made: type[Exception] = type(name, (Exception,), {"message": message})
+    return made(message)
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "code"),
+    [
+        ("BadRequestError", 400, "invalid_request"),
+        ("UnsupportedParamsError", 400, "unsupported_parameter"),
+        ("ContextWindowExceededError", 400, "context_length_exceeded"),
+        ("UnprocessableEntityError", 422, "invalid_request"),
+        ("LiteLLMUnknownProvider", 404, "model_not_found"),
+        ("AuthenticationError", 502, "upstream_error"),
+        ("RateLimitError", 429, "rate_limit_exceeded"),
+        ("Timeout", 504, "upstream_timeout"),
+        ("MidStreamFallbackError", 502, "upstream_truncated"),
+        ("APIResponseValidationError", 502, "upstream_malformed"),
+        ("APIConnectionError", 502, "upstream_error"),
+        ("InternalServerError", 502, "upstream_error"),
+        ("SomethingNewError", 502, "upstream_error"),
+    ],
+)
+def test_without_a_reply_the_class_of_the_exception_says_what_happened(
+    name: str, status: int, code: str
+) -> None:
+    error = mapped(raised(name))
+    assert (error.http_status, error.error_code) == (status, code)
+    assert name not in error.message and "litellm" not in error.message
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ("litellm.UnsupportedParamsError: gemini takes no n. To drop it: litellm.drop_params",
+         "gemini takes no n."),
+        ("litellm.APIError: Too odd. File an issue - https://github.com/BerriAI/litellm/issues",
+         "Too odd."),
+        ("MidStreamFallbackError: Traceback (most recent call last):\n  File \"/a/b.py\"",
+         "The SDK for this provider could not make the call."),
+        ("No JSON.\nTraceback (most recent call last):\n  File \"/a/b.py\"", "No JSON."),
+    ],
+)  # fmt: skip
+def test_no_message_has_the_sdks_advice_addresses_or_tracebacks(message: str, words: str) -> None:
+    assert plain(message) == words
 
 
 def test_the_sdk_is_not_loaded_before_it_is_needed(tmp_path: Path) -> None:

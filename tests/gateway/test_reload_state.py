@@ -16,14 +16,13 @@ from configs import write_config
 from in_process import Place, opened
 from upstream import fails, says, upstream
 
-from headgate_core.errors import ConfigurationError, Overloaded
+from headgate_core.errors import ConfigurationError
 from headgate_core.settings.gateway import GatewaySettings
 from headgate_core.settings.load import load_settings
 from headgate_gateway.build import Gateway
 from headgate_gateway.reload import reloader, retiring
 from headgate_gateway.reload.reloader import Refused, Reloader
 from headgate_gateway.reload.source import Source, Stamp
-from headgate_gateway.routing.fair_queue import FairQueue
 from headgate_gateway.routing.target_state import TargetState
 
 CONFIG = """\
@@ -164,27 +163,6 @@ def test_a_configuration_that_cannot_be_compiled_changes_nothing(tmp_path: Path)
 
     with upstream(says("ok")) as fake:
         asyncio.run(story(fake.url))
-
-
-def test_a_queue_grows_for_those_who_wait_and_shrinks_as_places_come_back() -> None:
-    async def story() -> None:
-        queue = FairQueue(1, 10, 5)
-        await queue.take("a")
-        waiting = [asyncio.create_task(queue.take(who)) for who in ("b", "c")]
-        await asyncio.sleep(0)
-        queue.resize(FairQueue(2, 10, 5))
-        await waiting[0]
-        assert not waiting[1].done()
-        queue.resize(FairQueue(1, 10, 0.01))  # two places are taken, one is one too many
-        queue.give_back()
-        await asyncio.sleep(0)
-        assert not waiting[1].done()
-        queue.give_back()
-        await waiting[1]
-        with pytest.raises(Overloaded):
-            await queue.take("d")
-
-    asyncio.run(story())
 
 
 class FakeGateway:

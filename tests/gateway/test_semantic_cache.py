@@ -14,7 +14,7 @@ import openai
 import pytest
 from asking import user
 from configs import write_config
-from running import Server, run, serving
+from running import Server, headgate, serving
 from upstream import Upstream, says, upstream
 
 import headgate_gateway.caches
@@ -194,7 +194,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         config = write_config(folder, CONFIG.format(url=fake.url))
         keys = {}
         for tenant in ("one", "two"):
-            made = run(
+            made = headgate(
                 "keys", "create", "--name", tenant, "--tenant", tenant, "--config", str(config)
             )
             keys[tenant] = made.stdout.strip()

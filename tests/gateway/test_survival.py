@@ -12,14 +12,14 @@ import pytest
 from aiohttp import web
 from configs import proxy_config
 from in_process import opened
-from running import Server, run, serving
+from running import Server, headgate, serving
 from upstream import chunk, says, sse, upstream
 
 JsonList = list[dict[str, object]]
 
 
 def calls(config: Path) -> JsonList:
-    done = run("traces", "list", "--json", "--config", str(config))
+    done = headgate("traces", "list", "--json", "--config", str(config))
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     rows: JsonList = found["calls"] if isinstance(found, dict) else found

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from configs import write_config
-from running import Server, free_port, run, serving
+from running import Server, free_port, headgate, serving, until
 from upstream import Upstream, says, upstream
 
 from headgate_core.errors import NotFound, UpstreamStatus, UpstreamUnreachable
@@ -42,16 +41,6 @@ routes:
   - {{name: broken, pool: lone}}
 """
 
-SOON_S = 20.0
-
-
-def until(what: Callable[[], Any]) -> Any:
-    """What ``what`` returns once that is true; fails after ``SOON_S``."""
-    deadline = time.monotonic() + SOON_S
-    while not (found := what()):
-        assert time.monotonic() < deadline, "it did not come true"
-    return found
-
 
 @dataclass
 class Site:
@@ -60,7 +49,7 @@ class Site:
     config: Path
 
     def command(self, *arguments: str) -> str:
-        done = run(*arguments, "--config", str(self.config))
+        done = headgate(*arguments, "--config", str(self.config))
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -144,9 +133,24 @@ def test_status_shows_version_store_and_workers(site: Site) -> None:
 
 def test_the_only_target_of_a_pool_is_named_as_such(site: Site) -> None:
     arguments = ("--for", "1m", "--why", "x", "--config", str(site.config))
-    done = run("targets", "disable", "dead/gone", *arguments)
-    assert "Pool lone has no other target" in done.stderr
+    done = headgate("targets", "disable", "dead/gone", *arguments)
+    assert "Pool lone has no other target: it is still used" in done.stderr
     site.command("targets", "enable", "dead/gone")
+
+
+def test_disabling_the_only_target_of_a_pool_with_fallbacks_says_that_they_are_used(
+    tmp_path: Path,
+) -> None:
+    pools = """\
+        providers: [{name: e, use: echo}]
+        pools:
+          - {name: main, targets: [{provider: e, model: one}], fallbacks: [spare]}
+          - {name: spare, targets: [{provider: e, model: two}]}
+        """
+    config = write_config(tmp_path, pools)
+    arguments = ("--for", "1m", "--why", "x", "--config", str(config))
+    done = headgate("targets", "disable", "e/one", *arguments)
+    assert "Pool main has no other target: its fallbacks are used" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -154,13 +158,13 @@ def test_the_only_target_of_a_pool_is_named_as_such(site: Site) -> None:
     [
         (("up/onee", "--for", "2h", "--why", "x"), "up/one"),
         (("up/one", "--for", "soon", "--why", "x"), "is no duration"),
-        (("up/one", "--for", "2h", "--why", " "), "say why"),
+        (("up/one", "--for", "2h", "--why", " "), "Say why"),
     ],
 )
 def test_what_cannot_be_disabled_says_what_to_write(
     site: Site, arguments: tuple[str, ...], said: str
 ) -> None:
-    done = run("targets", "disable", *arguments, "--config", str(site.config))
+    done = headgate("targets", "disable", *arguments, "--config", str(site.config))
     assert done.returncode == 2
     assert said in done.stderr
 
@@ -169,10 +173,10 @@ def test_a_killed_gateway_is_not_alive_and_leaves_nothing_behind(tmp_path: Path)
     config = write_config(tmp_path, CONFIG.format(url="http://127.0.0.1:1/v1", dead=1))
     with serving(config) as server:
         server.kill()
-        done = run("status", "--json", "--config", str(config))
+        done = headgate("status", "--json", "--config", str(config))
         assert json.loads(done.stdout)["workers"] == []
     assert list((tmp_path / "var" / "run").glob("worker-*")) == []
-    rows = json.loads(run("targets", "--json", "--config", str(config)).stdout)
+    rows = json.loads(headgate("targets", "--json", "--config", str(config)).stdout)
     assert {row["state"] for row in rows} == {"no worker"}
 
 

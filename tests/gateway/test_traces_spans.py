@@ -7,13 +7,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
 from asking import client_of, user
 from collector import Collector, collector
 from configs import write_config
-from running import Server, run, serving
+from running import Server, headgate, serving, until
 from sqlalchemy import text
 
 from headgate_core.store import Store
@@ -47,7 +48,13 @@ class Place:
             return raw.headers["x-request-id"]
 
     def show(self, *arguments: str) -> str:
-        done = run("traces", "show", *arguments, "--config", str(self.config))
+        """What the command says, once the call is in the store."""
+
+        def shown() -> CompletedProcess[str] | None:
+            done = headgate("traces", "show", *arguments, "--config", str(self.config))
+            return None if "There is no call" in done.stderr else done
+
+        done: CompletedProcess[str] = until(shown)
         assert done.returncode == 0, done.stderr
         assert "made from its record" not in done.stderr
         return done.stdout
@@ -122,13 +129,13 @@ def test_a_call_of_an_earlier_version_is_shown_and_that_is_said(place: Place) ->
     with store.begin() as db:
         db.execute(text("update calls set spans = null where call_id = :id"), {"id": call_id})
     store.close()
-    done = run("traces", "show", call_id, "--spans", "--config", str(place.config))
+    done = headgate("traces", "show", call_id, "--spans", "--config", str(place.config))
     assert done.returncode == 0 and "chat echo [CLIENT]" in done.stdout
     assert "made from its record" in done.stderr
 
 
 def test_an_unknown_call_is_an_error_for_spans_too(place: Place) -> None:
-    done = run("traces", "show", "ffff", "--spans", "--json", "--config", str(place.config))
+    done = headgate("traces", "show", "ffff", "--spans", "--json", "--config", str(place.config))
     assert (done.returncode, done.stdout) == (1, "")
     assert "There is no call 'ffff'" in done.stderr
 

@@ -12,7 +12,7 @@ import openai
 import pytest
 from asking import client_of, user
 from configs import proxy_config
-from running import Server, run, serving
+from running import Server, headgate, run, serving, until
 from upstream import Upstream, fails, says, stream_of, upstream
 
 USER = user("Say hello.")
@@ -137,11 +137,9 @@ def test_a_failing_upstream_is_502_with_its_attempts_on_record(place: Place) -> 
     status, answer = place.server.chat("plain", "hi")
     assert status == 502
     assert answer["error"]["upstream_status"] == 503
-    shown = run(
-        "traces", "show", answer["error"]["call_id"], "--json", "--config", str(place.config)
-    )
-    assert shown.returncode == 0, shown.stderr
-    record = json.loads(shown.stdout)
+    show = ("traces", "show", answer["error"]["call_id"], "--json", "--config", str(place.config))
+    until(lambda: headgate(*show).returncode == 0)
+    record = json.loads(headgate(*show).stdout)
     attempts = record.get("call", record)["attempts"]
     assert [a["status"] for a in attempts] == [503]
 

@@ -83,8 +83,7 @@ class World:
         """Whether every counter is back where it was and every place is free."""
         pools = self.place.endpoints.gateway._router.pools.values()
         load = sum(state.in_flight for pool in pools for state in pool.states)
-        queues = [(p.queue, len(p.states)) for p in pools if p.queue is not None]
-        return load == 0 and all(q.length == 0 and q._free == places for q, places in queues)
+        return load == 0 and all((p.queue.length, p.queue.taken) == (0, 0) for p in pools)
 
 
 @dataclass

@@ -14,8 +14,10 @@ import orjson
 import uvicorn
 
 from headgate_core.context import Context
+from headgate_core.errors import ConfigurationError, HeadgateError
 from headgate_core.records import CallRecord
 from headgate_core.settings.load import load_settings
+from headgate_gateway.http.doors import Doors
 from headgate_gateway.http.endpoints import Endpoints
 
 Json = dict[str, Any]
@@ -135,10 +137,14 @@ class Place:
         return await self.ask({"model": model, "messages": messages, "stream": True}, saw=saw)
 
 
+async def _no_reload() -> HeadgateError | None:
+    return ConfigurationError("nothing is read again here")
+
+
 @asynccontextmanager
 async def opened(config: Path) -> AsyncIterator[Place]:
     """A gateway that is open until the block ends."""
-    place = Place(await Endpoints.open(load_settings(config)))
+    place = Place(await Endpoints.open(load_settings(config), Doors(), _no_reload))
 
     def keep(ctx: Context) -> None:
         if ctx.record is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -114,6 +115,11 @@ def event(body: Json) -> bytes:
     return f"event: {body['type']}\ndata: ".encode() + orjson.dumps(body) + b"\n\n"
 
 
+PIECES = ("Grüß ", "dich, ", "日本 ", "🙂!")
+WHOLE = b"".join(events_of(PIECES))
+"""A response in text, as its stream."""
+
+
 def text_chunk(text: str, finish: str | None = None, index: int = 0) -> Json:
     """A chunk of a text completion."""
     choice = {"index": index, "text": text, "logprobs": None, "finish_reason": finish}
@@ -170,3 +176,13 @@ async def native_world(folder: Path) -> AsyncIterator[World]:
 
 
 Work = Callable[[World], Awaitable[None]]
+
+
+def run(folder: Path, work: Work) -> None:
+    """Runs ``work`` with a world of its own."""
+
+    async def inside() -> None:
+        async with native_world(folder) as world:
+            await work(world)
+
+    asyncio.run(inside())

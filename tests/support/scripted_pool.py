@@ -2,24 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
+
 from headgate_core.context import Context
+from headgate_core.errors import UpstreamError, UpstreamStatus
 from headgate_core.ports import ModelRequest
 from headgate_core.reply import Chunk, Done, Event, Facts, Reply
 from headgate_core.settings.pools import PoolSettings
 from headgate_core.types import Principal, Purpose, Usage
+from headgate_gateway.resting import Rest
 from headgate_gateway.routing.attempts import Attempts
 from headgate_gateway.routing.breaker import Breaker
 from headgate_gateway.routing.pools import Pool
 from headgate_gateway.routing.router import Router
 
 WHO = Principal(key_id="k")
+OUT = UpstreamStatus("out", upstream_status=503)
 
 Act = Callable[[], Awaitable[None]]
 """Returns where the target answers, raises where it fails."""
+
+
+async def works() -> None:
+    """The target answers."""
+
+
+def breaks(error: Exception) -> Act:
+    """The target fails with ``error``."""
+
+    async def act() -> None:
+        raise error
+
+    return act
+
+
+async def hangs_for_ever() -> None:
+    """The target never says a word."""
+    await asyncio.Event().wait()
 
 
 @dataclass
@@ -65,13 +91,14 @@ class Acted:
 def pool_of(
     providers: Mapping[str, Acted], clock: Callable[[], float] | None = None, **members: Any
 ) -> Pool:
-    """A pool with a target a provider; ``clock`` gives its breakers the time."""
+    """A pool with a target a provider; ``clock`` gives its breakers and rests the time."""
     targets = [{"provider": p, "model": p} for p in providers]
     settings = PoolSettings.model_validate({"name": "p", "targets": targets, **members})
     made = Pool.build(settings, dict(providers), lambda target: None)
     if clock is not None:
         for state in made.states:
             state.breaker = Breaker(settings.breaker, clock)
+            state.rest = Rest(clock)
     return made
 
 
@@ -95,3 +122,30 @@ async def called(router: Router, ctx: Context | None = None) -> str:
         if isinstance(event, Chunk):
             words.append(event.body["choices"][0]["delta"]["content"])
     return "".join(words)
+
+
+async def succeeded(work: Awaitable[str]) -> bool:
+    """Whether a call got its whole answer; errors that are no upstream's are raised."""
+    try:
+        return await work == "ok"
+    except UpstreamError:
+        return False
+
+
+@contextmanager
+def same_draws() -> Iterator[None]:
+    """Every draw of strategies, jitter and simulations is the same in every run."""
+    state = random.getstate()
+    random.seed(20260)
+    yield
+    random.setstate(state)
+
+
+def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries do not wait."""
+    yields = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        await yields(0)
+
+    monkeypatch.setattr("headgate_gateway.routing.router.asyncio.sleep", sleep)

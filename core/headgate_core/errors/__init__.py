@@ -8,7 +8,7 @@
     ``Overloaded``, ``Blocked``
   ``UpstreamError``           the model's side failed (5xx)
     ``UpstreamUnreachable``, ``UpstreamStatus``, ``UpstreamTimeout``, ``UpstreamTruncated``,
-    ``UpstreamMalformed``, ``UpstreamCredentialsExhausted``
+    ``UpstreamMalformed``, ``UpstreamCredentialsExhausted``, ``EgressRefused``
   ``ServiceError``            our own side failed
     ``StoreError``, ``BrokenIndex``, ``GuardFailed``, ``RetrievalFailed``,
     ``MissingExtra``, ``ShuttingDown``, ``Internal``
@@ -41,6 +41,7 @@ from headgate_core.errors.service import (
     StoreError,
 )
 from headgate_core.errors.upstream import (
+    EgressRefused,
     UpstreamCredentialsExhausted,
     UpstreamError,
     UpstreamMalformed,
@@ -56,6 +57,7 @@ __all__ = [
     "BrokenIndex",
     "ConfigurationError",
     "Conflict",
+    "EgressRefused",
     "Ended",
     "Forbidden",
     "GuardFailed",

@@ -14,6 +14,8 @@ class UpstreamError(HeadgateError):
     type = "upstream_error"
     code = "upstream_error"
     retryable = True
+    rests_s: float | None = None
+    """Seconds until one of the provider's keys may be used again; None = it does not know."""
 
 
 class UpstreamUnreachable(UpstreamError):
@@ -24,10 +26,20 @@ class UpstreamUnreachable(UpstreamError):
     """False: no connection came about, so the attempt put no load on anything."""
 
 
+class EgressRefused(UpstreamUnreachable):
+    """The target's host is not on the operator's list; no connection was opened."""
+
+    code = "egress_refused"
+    sdk_may_retry: ClassVar[bool | None] = False
+    sent = False
+
+
 class UpstreamCredentialsExhausted(UpstreamError):
     """All keys of the target's provider are refused; nothing was sent."""
 
     code = "upstream_credentials_exhausted"
+    sent: bool = False
+    """The attempt put no load on anything."""
 
 
 class UpstreamTimeout(UpstreamError):

@@ -11,6 +11,7 @@ from headgate_core.parameters import fault_of
 from headgate_core.plugins import unknown
 from headgate_core.settings.deployment_checks import check_deployment
 from headgate_core.settings.document import Document, Trail
+from headgate_core.settings.egress_checks import check_egress
 from headgate_core.settings.gateway import GatewaySettings
 from headgate_core.settings.idle_checks import check_idle
 from headgate_core.settings.kind_checks import check_kinds
@@ -35,6 +36,7 @@ def cross_check(settings: GatewaySettings, document: Document) -> None:
     check_policies(settings, document)
     _scores(settings, document)
     check_deployment(settings, document)
+    check_egress(settings, document)
     check_idle(settings, document)
     check_plugins(settings, document)
 

@@ -41,6 +41,12 @@ def quiet_dependencies() -> None:
         os.environ.setdefault(name, value)
 
 
+def proxies() -> list[str]:
+    """Variables that are set and send the connections of libraries through a proxy."""
+    names = ("http_proxy", "https_proxy", "all_proxy")
+    return [name for one in names for name in (one.upper(), one) if get(name)]
+
+
 def config() -> Path | None:
     """``HEADGATE_CONFIG``: the gateway file that commands use when they are not told another."""
     return _path("HEADGATE_CONFIG")

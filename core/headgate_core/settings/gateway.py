@@ -9,6 +9,7 @@ from pydantic import Field, PrivateAttr
 
 from headgate_core.settings.base import Settings
 from headgate_core.settings.document import Document, Place
+from headgate_core.settings.egress import EgressSettings
 from headgate_core.settings.pools import PoolSettings, PriceSettings, ProviderSettings
 from headgate_core.settings.retrieval import CollectionSettings
 from headgate_core.settings.routes import (
@@ -35,6 +36,7 @@ class GatewaySettings(Settings):
     store: StoreSettings = StoreSettings()
     state: StateSettings = StateSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
+    egress: EgressSettings | None = None
     providers: list[ProviderSettings] = Field(default=[])
     prices: PriceSettings = PriceSettings()
     pools: list[PoolSettings] = Field(min_length=1)

@@ -16,10 +16,16 @@ class LogSettings(Settings):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
+class AdminSettings(Settings):
+    """An address of its own for the admin API."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(ge=0, le=65535)
+
+
 class ServerSettings(Settings):
     """Where and how to listen."""
 
-    planned: ClassVar[dict[str, str]] = {"admin": "a second port for /admin"}
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     workers: int = Field(default=1, ge=1, le=64)
@@ -29,6 +35,8 @@ class ServerSettings(Settings):
     reload: Literal["watch", "signal", "never"] = "watch"
     """When files are read again: when they change, at SIGHUP alone, or at the next start."""
     log: LogSettings = LogSettings()
+    admin: AdminSettings | None = None
+    """Where /admin is; left out = on ``port``."""
 
 
 class AuthSettings(Settings):
@@ -36,10 +44,11 @@ class AuthSettings(Settings):
 
     planned: ClassVar[dict[str, str]] = {
         "oidc": "signing in with OpenID Connect",
-        "admin_key": "roles for the admin API",
         "trusted_proxies": "reading the caller's address from a proxy's headers",
     }
     keys: Literal["required", "open"] = "required"
+    admin_key: str = ""
+    """What the admin API asks for; without one there is no admin API."""
 
 
 class StoreSettings(Settings):

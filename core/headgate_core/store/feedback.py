@@ -6,13 +6,16 @@ import hashlib
 import time
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
+from headgate_core.errors import Conflict
 from headgate_core.records import FeedbackRecord
 from headgate_core.store.dialect import dialect_of
 from headgate_core.store.tables import feedback
 
 DataType = Literal["boolean", "numeric", "categorical"]
+MOST_NAMES = 20
+"""Names under which one key may give feedback on one call."""
 _KEPT = ("id", "created_unix_ns")
 
 
@@ -30,7 +33,18 @@ def data_type_of(value: bool | float | str) -> DataType:
 
 
 def write_feedback(db: Connection, record: FeedbackRecord) -> FeedbackRecord:
-    """Store feedback, or replace the earlier one of its id, which keeps the time it was made."""
+    """Store feedback, or replace the earlier one of its id, which keeps the time it was made.
+
+    Raises ``Conflict`` when the key has given feedback on the call under ``MOST_NAMES`` others.
+    """
+    own = (feedback.c.call_id == record["call_id"], feedback.c.key_id == record["key_id"])
+    others = select(func.count()).where(*own, feedback.c.id != record["id"])
+    if (db.execute(others).scalar() or 0) >= MOST_NAMES:
+        raise Conflict(
+            f"There is feedback on this call under {MOST_NAMES} names already. Replace one.",
+            param="name",
+            code="too_many_names",
+        )
     value = record["value"]
     row: dict[str, Any] = {n: v for n, v in record.items() if n != "value"}
     row["number"] = None if isinstance(value, str) else float(value)

@@ -139,12 +139,18 @@ class OtlpExporter:
         return ok
 
     def _over_http(self) -> SpanExporter:
+        import requests  # noqa: TID251 - the exporter's own client, in the exporter's thread
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
         # The library logs every failed batch; this class says it once.
         logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
+        session = requests.Session()
+        session.max_redirects = 0  # spans and their headers go where the operator sent them
         return OTLPSpanExporter(
-            endpoint=self.endpoint, headers=self._settings.headers, timeout=EXPORT_TIMEOUT_S
+            endpoint=self.endpoint,
+            headers=self._settings.headers,
+            timeout=EXPORT_TIMEOUT_S,
+            session=session,
         )
 
 

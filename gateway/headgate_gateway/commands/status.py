@@ -13,11 +13,10 @@ from headgate_core.errors import ConfigurationError, StoreError
 from headgate_core.settings import environment
 from headgate_core.settings.load import find_config, load_settings
 from headgate_gateway.commands.common import ConfigOption, JsonOption
-from headgate_gateway.commands.targets import moment, print_json
+from headgate_gateway.commands.targets import print_json
 
 if TYPE_CHECKING:
     from headgate_core.settings.gateway import GatewaySettings
-    from headgate_gateway.operations.disabled import Disabled
 
 _SQLITE = re.compile(r"sqlite:///([^\s\"',}]+)")
 
@@ -46,44 +45,34 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 
 def _found(path: Path) -> dict[str, Any]:
-    from importlib.metadata import version
-
-    from headgate_gateway.operations.live import workers
-
     settings, fault = None, ""
     try:
         settings = load_settings(path)
     except ConfigurationError as error:
         fault = str(error)
-    store, out = _asked(settings) if settings else ("not asked", [])
-    alive = workers(settings.data_dir if settings else _likely_data_dir(path))
-    return {
-        "version": version("headgate"),
-        "config": settings.hash if settings else None,
-        "config_error": fault,
-        "store": store,
-        "workers": [_worker(row) for row in alive],
-        "journal_bytes": sum(w["journal_bytes"] for w in alive),
-        "disabled": [
-            {"target": row.name, "until": moment(row.until_unix_ns), "why": row.why} for row in out
-        ],
-        "scores_dropped": sum(w["scores_dropped"] for w in alive),
-    }
+    found = {"config": settings.hash if settings else None, "config_error": fault}
+    return {**found, **(_asked(settings) if settings else _unasked(path))}
 
 
-def _asked(settings: GatewaySettings) -> tuple[str, list[Disabled]]:
-    """``ok`` or why the store does not answer, and the targets that are disabled."""
+def _asked(settings: GatewaySettings) -> dict[str, Any]:
     from headgate_core.store import Store
-    from headgate_gateway.operations.disabled import disabled
+    from headgate_gateway.operations.deployment import status
 
     try:
         store = Store.open(settings.store.url)
-        try:
-            return "ok", disabled(store)
-        finally:
-            store.close()
     except StoreError as error:
-        return str(error), []
+        return {**status(settings.data_dir, None), "store": str(error)}
+    try:
+        return status(settings.data_dir, store)
+    finally:
+        store.close()
+
+
+def _unasked(path: Path) -> dict[str, Any]:
+    """Without a configuration it is not known where the store is."""
+    from headgate_gateway.operations.deployment import status
+
+    return status(_likely_data_dir(path), None)
 
 
 def _likely_data_dir(path: Path) -> Path:
@@ -93,15 +82,6 @@ def _likely_data_dir(path: Path) -> Path:
     if written is not None:
         return (folder / written[1]).parent
     return environment.data() or folder / "var"
-
-
-def _worker(row: dict[str, Any]) -> dict[str, Any]:
-    refused = row["refused"]
-    return {
-        **{k: row[k] for k in ("pid", "version", "config", "journal_bytes", "journal_failure")},
-        "loaded": moment(row["loaded_unix_ns"]),
-        "refused": refused and {"at": moment(refused["at_unix_ns"]), "error": refused["error"]},
-    }
 
 
 def _lines(found: dict[str, Any]) -> Iterator[str]:

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import time
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
 from headgate_gateway.commands.common import ConfigOption, JsonOption, settings_of
-
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION = re.compile(r"(\d+)([smhd])")
-LONGEST_S = 30 * 86400
 
 
 def register(app: typer.Typer) -> None:
@@ -33,27 +27,14 @@ def list_(context: typer.Context, config: ConfigOption = None, as_json: JsonOpti
     if context.invoked_subcommand is not None:
         return
     from headgate_core.store import Store
-    from headgate_gateway.operations.disabled import disabled
-    from headgate_gateway.operations.live import workers
+    from headgate_gateway.operations.deployment import targets
 
     settings = settings_of(config)
     store = Store.open(settings.store.url)
     try:
-        out = {row.name: row for row in disabled(store)}
+        rows = targets(settings, store)
     finally:
         store.close()
-    rows = [{"pid": w["pid"], **row} for w in workers(settings.data_dir) for row in w["targets"]]
-    if not rows:
-        rows = [
-            _unseen(pool.name, f"{t.provider}/{t.model}")
-            for pool in settings.pools
-            for t in pool.targets
-        ]
-    for row in rows:
-        found = out.get(row["target"])
-        row["state"] = "disabled" if found else row["state"]
-        row["why"] = found.why if found else ""
-        row["until"] = moment(found.until_unix_ns) if found else None
     if as_json:
         print_json(rows)
         return
@@ -67,28 +48,25 @@ def disable(
     config: ConfigOption = None,
 ) -> None:
     """Take a target out of use; it comes back by itself. Running gateways obey within seconds."""
+    from headgate_core.errors import ConfigurationError, RequestError
     from headgate_core.store import Store
-    from headgate_gateway.operations import disabled
+    from headgate_gateway.operations import deployment
 
     settings = settings_of(config)
-    provider, model = _known(settings, target)
-    seconds = _seconds(for_)
-    if not why.strip():
-        raise typer.BadParameter("say why", param_hint="--why")
     store = Store.open(settings.store.url)
     try:
-        row = disabled.disable(store, provider, model, seconds, why.strip())
-        left = {r.name for r in disabled.disabled(store)}
+        row, alone = deployment.disable(settings, store, target, for_, why)
+    except RequestError as error:  # what was typed is wrong: exit code 2
+        raise ConfigurationError(error.message) from error
     finally:
         store.close()
-    typer.echo(f"{target} is out of use until {moment(row.until_unix_ns)}.", err=True)
-    for pool in settings.pools:
-        names = {f"{t.provider}/{t.model}" for t in pool.targets}
-        if target in names and names <= left:
-            typer.echo(
-                f"Pool {pool.name} has no other target: it is still used rather than none.",
-                err=True,
-            )
+    typer.echo(f"{target} is out of use until {deployment.moment(row.until_unix_ns)}.", err=True)
+    backed = {pool.name for pool in settings.pools if pool.fallbacks.error}
+    for pool in alone:
+        used = "it is still used"
+        if pool in backed:
+            used = "its fallbacks are used, and it when they fail"
+        typer.echo(f"Pool {pool} has no other target: {used}, rather than none.", err=True)
 
 
 def enable(
@@ -96,21 +74,15 @@ def enable(
 ) -> None:
     """Put a target back into use before its time."""
     from headgate_core.store import Store
-    from headgate_gateway.operations import disabled
+    from headgate_gateway.operations import deployment
 
     settings = settings_of(config)
-    provider, _, model = target.partition("/")
     store = Store.open(settings.store.url)
     try:
-        disabled.enable(store, provider, model)
+        deployment.enable(store, target)
     finally:
         store.close()
     typer.echo(f"{target} is in use again.", err=True)
-
-
-def moment(unix_ns: int) -> str:
-    """A point in time (UTC), to the second."""
-    return datetime.fromtimestamp(unix_ns // 10**9, UTC).isoformat()
 
 
 def print_json(value: Any) -> None:
@@ -118,43 +90,6 @@ def print_json(value: Any) -> None:
     import orjson
 
     typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
-
-
-def _known(settings: Any, target: str) -> tuple[str, str]:
-    from headgate_core.errors import ConfigurationError
-    from headgate_core.plugins import unknown
-
-    pairs = {(t.provider, t.model) for pool in settings.pools for t in pool.targets}
-    for provider, model in pairs:
-        if f"{provider}/{model}" == target:
-            return provider, model
-    names = sorted(f"{provider}/{model}" for provider, model in pairs)
-    raise ConfigurationError(unknown("target", target, names))
-
-
-def _seconds(text: str) -> float:
-    found = _DURATION.fullmatch(text)
-    seconds = int(found[1]) * UNITS[found[2]] if found else 0
-    if not 0 < seconds <= LONGEST_S:
-        raise typer.BadParameter(
-            f"{text!r} is no duration such as 30s, 15m, 2h or 1d (30 days at most)",
-            param_hint="--for",
-        )
-    return seconds
-
-
-def _unseen(pool: str, target: str) -> dict[str, Any]:
-    return {
-        "pid": None,
-        "pool": pool,
-        "target": target,
-        "state": "no worker",
-        "in_flight": 0,
-        "first_token_s": None,
-        "last_fault": "",
-        "last_fault_unix_ns": 0,
-        "probe": "",
-    }
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:

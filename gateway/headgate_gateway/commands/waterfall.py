@@ -85,7 +85,7 @@ def _head(record: CallRecord) -> RenderableType:
         "trace": record["trace_id"],
         "time": f"{started:%Y-%m-%d %H:%M:%S.%f} UTC",
         "route": f"{record['route']} (asked for: {record['asked_model']})",
-        "outcome": f"{record['outcome']}, status {record['status'] or 'never sent'}",
+        "outcome": _outcome(record),
         "error": f"{record['error_code']}: {record['error_message']}".strip(": "),
         "target": _target(record),
         "prompt": record["prompt"],
@@ -103,6 +103,11 @@ def _head(record: CallRecord) -> RenderableType:
         if value:
             table.add_row(plain(name, "dim"), plain(value))
     return table
+
+
+def _outcome(record: CallRecord) -> str:
+    where = f" ({record['cancelled_in']})" if "cancelled_in" in record else ""
+    return f"{record['outcome']}{where}, status {record['status'] or 'never sent'}"
 
 
 def _target(record: CallRecord) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from headgate_core.errors import HeadgateError, Internal, ServiceError
 from headgate_core.settings.gateway import GatewaySettings
 from headgate_gateway.http.asgi import Receive, Scope, Send, respond, respond_json
+from headgate_gateway.http.doors import Doors
 from headgate_gateway.http.ending import drain
 from headgate_gateway.http.envelope import error_bytes, error_headers
 from headgate_gateway.http.logs import set_up_logging
@@ -41,7 +42,7 @@ class App:
     """One process's application; it tells when the gateway is open, or why it cannot be.
 
     While ``patient()`` is true, what cannot be opened is tried again instead, and nothing is
-    listened to meanwhile.
+    listened to meanwhile. ``tell`` has all workers of the server read the configuration again.
     """
 
     def __init__(
@@ -51,11 +52,15 @@ class App:
         on_ready: Callable[[], None] = lambda: None,
         *,
         patient: Callable[[], bool] = lambda: False,
+        doors: Doors = Doors(),  # noqa: B008 - frozen
+        tell: Callable[[], None] | None = None,
     ) -> None:
         self._source = source
         self._on_failure = on_failure
         self._on_ready = on_ready
         self._patient = patient
+        self._doors = doors
+        self._tell = tell
         self._opening: asyncio.Task[Endpoints] | None = None
         self._behind: list[asyncio.Task[None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -63,6 +68,7 @@ class App:
         self._stopped = asyncio.Event()
         self._hurry = asyncio.Event()
         self._ending = False
+        self._reloader: Reloader | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One ASGI scope."""
@@ -107,6 +113,11 @@ class App:
             raise Starting("The gateway has not been started.")
         return await asyncio.shield(self._opening)
 
+    async def _again(self) -> HeadgateError | None:
+        if self._reloader is None:
+            raise Starting("The gateway is not open yet.")
+        return await self._reloader.again()
+
     def _opened_endpoints(self) -> Endpoints | None:
         task = self._opening
         if task is None or not task.done() or task.cancelled() or task.exception():
@@ -141,7 +152,9 @@ class App:
         while True:
             try:
                 settings = self._source.settings or await asyncio.to_thread(self._source.load)
-                endpoints: Endpoints = await module.Endpoints.open(settings)
+                endpoints: Endpoints = await module.Endpoints.open(
+                    settings, self._doors, self._again
+                )
                 return endpoints
             except Exception as error:  # also a plugin's fault: the other workers serve meanwhile
                 if not self._patient():
@@ -162,7 +175,8 @@ class App:
             self._on_failure(error)
         elif error is None:
             gateway = task.result().gateway
-            reloader = Reloader(gateway, self._source, self._asked, _loaded)
+            reloader = Reloader(gateway, self._source, self._asked, _loaded, self._tell)
+            self._reloader = reloader
             log.info("worker %d serves configuration %s", os.getpid(), gateway.settings.hash)
             for work in (gateway.warm(), reloader.run()):
                 task_behind = asyncio.ensure_future(work)

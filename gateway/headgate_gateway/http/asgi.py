@@ -7,9 +7,10 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from headgate_core.errors import InvalidRequest, TooLarge
+from headgate_core.errors import InvalidRequest, RequestError, TooLarge
 from headgate_core.types import Json
 from headgate_gateway.http.long_numbers import refuse_rounded
+from headgate_gateway.nesting import MOST_LEVELS, too_deep, writable
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -21,6 +22,13 @@ JSON_TYPE = "application/json"
 
 class Hangup(Exception):
     """The client went away while its body was being read."""
+
+
+class MethodNotAllowed(RequestError):
+    """The path is served, but not for this method."""
+
+    status = 405
+    code = "method_not_allowed"
 
 
 def header(scope: Scope, name: bytes) -> str:
@@ -56,7 +64,13 @@ def parse_object(data: bytes) -> Json:
         raise InvalidRequest(f"The body is not valid JSON: {error}.") from error
     if not isinstance(body, dict):
         raise InvalidRequest("The body must be a JSON object.")
-    refuse_rounded(data)
+    if too_deep(data, body):
+        where = next((name for name, value in body.items() if not writable([value])), None)
+        raise InvalidRequest(
+            f"{f'`{where}`' if where else 'The body'} is nested deeper than {MOST_LEVELS} levels.",
+            param=where,
+        )
+    refuse_rounded(data, body)
     return body
 
 

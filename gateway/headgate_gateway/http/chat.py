@@ -19,6 +19,7 @@ from headgate_gateway.http.envelope import error_bytes, error_headers
 from headgate_gateway.http.event_stream import EventStream
 from headgate_gateway.http.meta import Finale, reply_headers, with_meta
 from headgate_gateway.sse import DONE, encode
+from headgate_gateway.upstream.errors import parsed
 
 if TYPE_CHECKING:
     from headgate_gateway.build import Gateway
@@ -66,7 +67,7 @@ async def _at_once(ctx: Context, plan: RoutePlan, send: Send) -> None:
                         chunk = event.body
                     elif isinstance(event, Raw):
                         body = event.data
-                        chunk = orjson.loads(body) if ctx.meta_asked else {}
+                        chunk = parsed(body, again=True) if ctx.meta_asked else {}
                     elif plan.text or ctx.meta_asked:
                         body = orjson.dumps(with_meta(ctx, chunk))
                     elif not body:

@@ -10,7 +10,7 @@ import orjson
 
 from headgate_core.context import Context
 from headgate_core.endpoints import CHAT
-from headgate_core.errors import HeadgateError, Internal
+from headgate_core.errors import HeadgateError
 from headgate_core.pipeline import border
 from headgate_core.reply import Chunk, Done, Event, Raw
 from headgate_core.types import Json
@@ -22,6 +22,7 @@ from headgate_gateway.http.envelope import error_headers
 from headgate_gateway.http.event_stream import EventStream
 from headgate_gateway.http.meta import reply_headers, with_meta
 from headgate_gateway.http.translating import prepared
+from headgate_gateway.upstream.errors import parsed
 
 if TYPE_CHECKING:
     from headgate_gateway.build import Gateway
@@ -66,16 +67,17 @@ class _Call:
                 await self._streamed(send, out)
             return
         said: Json | bytes = b""
+        data = b""
         try:
             await self._run()
             async with aclosing(closed(self._plan.pipeline.events(self._ctx))) as events:
                 async for event in events:
                     with border(self._ctx):
                         said = self._said(event, said)
+                        data = said if isinstance(said, bytes) else orjson.dumps(said)
         except HeadgateError as error:
             await self._error(send, error)
             return
-        data = said if isinstance(said, bytes) else orjson.dumps(said)
         await respond(send, 200, data, self._headers(settled=True))
 
     async def _run(self) -> None:
@@ -163,7 +165,4 @@ def _parsed(event: Chunk | Raw) -> Json:
         return event.body
     lines = event.data.splitlines() if event.data[:1] != b"{" else [event.data]
     data = b"".join(x.removeprefix(b"data:") for x in lines if x.startswith((b"data:", b"{")))
-    body = orjson.loads(data)
-    if not isinstance(body, dict):
-        raise Internal("A dialect was given an event that is no object.")
-    return body
+    return parsed(data, again=True)

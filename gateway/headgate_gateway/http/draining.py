@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
+import time
 from types import FrameType
 
 import uvicorn
 from uvicorn.server import HANDLED_SIGNALS
 
 from headgate_gateway.http.app import App
+
+HEAR_S = 0.5
+"""How long a connection on which nothing has been asked yet stays open at the end."""
+LOOK_S = 0.01
 
 
 class DrainingServer(uvicorn.Server):
@@ -37,9 +43,21 @@ class DrainingServer(uvicorn.Server):
         app = self._app()
         if app is not None:
             await app.drain()
+        for listening in self.servers:
+            listening.close()
+        await self._heard()
         await super().shutdown(sockets)
         if self.force_exit:  # uvicorn leaves out the end of what it serves, then
             await self.lifespan.shutdown()
+
+    async def _heard(self) -> None:
+        """Let those who have just connected say what they want, which gets them their 503."""
+        until = time.monotonic() + HEAR_S
+        while not self.force_exit and time.monotonic() < until:
+            open_ = self.server_state.connections
+            if not any(getattr(connection, "cycle", True) is None for connection in open_):
+                return
+            await asyncio.sleep(LOOK_S)
 
     def _app(self) -> App | None:
         loaded = self.config.loaded_app if self.config.loaded else None

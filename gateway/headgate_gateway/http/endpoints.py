@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from headgate_core.errors import HeadgateError, NotFound, RequestError
+from headgate_core.errors import HeadgateError, NotFound
 from headgate_core.settings.gateway import GatewaySettings
 from headgate_gateway.build import Gateway
 from headgate_gateway.http import own
-from headgate_gateway.http.asgi import Receive, Scope, Send
+from headgate_gateway.http.admin.entry import AdminEntry
+from headgate_gateway.http.asgi import MethodNotAllowed, Receive, Scope, Send
 from headgate_gateway.http.chat import chat_completions
 from headgate_gateway.http.dialect_call import dialect_call, refuse
 from headgate_gateway.http.dialects.dialect import Dialect
 from headgate_gateway.http.dialects.table import dialect_of
+from headgate_gateway.http.doors import Doors
 from headgate_gateway.http.feedback import give_feedback
 from headgate_gateway.http.forward import PATHS, forward
+from headgate_gateway.reload.reloader import Again
 
 UNSERVED = (
     "/v1/completions/",
@@ -24,38 +27,51 @@ UNSERVED = (
     "/v1/audio",
     "/v1/images",
     "/v1/batches",
+    "/v1/assistants",
+    "/v1/threads",
+    "/v1/realtime",
+    "/v1/fine_tuning",
+    "/v1/uploads",
+    "/v1/containers",
+    "/v1/conversations",
+    "/v1/evals",
+    "/v1/organization",
+    "/v1/projects",
+    "/v1/videos",
+    "/v1/skills",
+    "/v1/chatkit",
+    "/v1/chat/completions/",
 )
 """Paths of the OpenAI wire that answer in the envelope that they are not served."""
 
 _WHY = {
+    "/v1/chat/completions/": " It keeps no completions.",
     "/v1/responses/": " It keeps no responses: what an upstream keeps is read and deleted there.",
     "/v1/messages/count_tokens": " The usage of an answer counts its tokens.",
 }
 
 
-class MethodNotAllowed(RequestError):
-    """The path is served, but not for this method."""
-
-    status = 405
-    code = "method_not_allowed"
-
-
 class Endpoints:
-    """The endpoints of an open gateway."""
+    """The endpoints of an open gateway; ``again`` has its configuration read again."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, doors: Doors, again: Again) -> None:
         self.gateway = gateway
+        self._doors = doors
+        self._admin = AdminEntry(gateway, again)
 
     @classmethod
-    async def open(cls, settings: GatewaySettings) -> Endpoints:
+    async def open(cls, settings: GatewaySettings, doors: Doors, again: Again) -> Endpoints:
         """Open the gateway behind them. Raises ``ConfigurationError`` or ``StoreError``."""
         gateway = await Gateway.open(settings)
         await gateway.publish()
-        return cls(gateway)
+        return cls(gateway, doors, again)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request. Raises ``HeadgateError``."""
         path: str = scope["path"]
+        if self._doors.asks_admin(scope):
+            await self._admin(scope, receive, send)
+            return
         if path == "/v1/chat/completions":
             _only(scope, "POST")
             await chat_completions(self.gateway, scope, receive, send)

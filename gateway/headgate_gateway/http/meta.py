@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from headgate_core.context import Context
 from headgate_core.money import usd_text
 from headgate_core.types import Json
-from headgate_gateway.replies.chunks import finishes
+from headgate_gateway.replies.chunks import chunk_like, finishes
 from headgate_gateway.stages.record import citation_record, target_of
 
 
@@ -67,10 +67,17 @@ class Finale:
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
         self._held: list[Json] = []
+        self._usage: list[Json] = []
+        """What comes last of all, also where texts were held back longer."""
+        self._like: Json = {}
 
     def pass_on(self, body: Json) -> Iterator[Json]:
         """What may go out now."""
         choices = body.get("choices")
+        self._like = body
+        if not choices and body.get("usage"):
+            self._usage.append(body)
+            return
         if finishes(body) or (self._held and not choices):
             self._held.append(body)
             return
@@ -78,11 +85,17 @@ class Finale:
         yield body
 
     def close(self) -> Iterator[Json]:
-        """The held chunks, the last finish chunk with the ``headgate`` member."""
+        """The held chunks, the last finish chunk with the ``headgate`` member.
+
+        A stream that was complete without one gets a chunk for it, which says no reason either.
+        """
         last = max((i for i, b in enumerate(self._held) if finishes(b)), default=None)
-        if last is not None:
-            self._held[last] = with_meta(self._ctx, self._held[last])
+        if last is None:
+            self._held.insert(0, chunk_like(self._like, 0, {}))
+            last = 0
+        self._held[last] = with_meta(self._ctx, self._held[last])
         yield from self._released()
+        yield from self._usage
 
     def _released(self) -> Iterator[Json]:
         held, self._held = self._held, []

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from headgate_core.errors import ConfigurationError
+from headgate_core.settings.deployment_checks import places_short, port_clash
 from headgate_core.settings.gateway import GatewaySettings
 from headgate_core.settings.load import load_settings
 from headgate_gateway.http.peer import is_loopback
@@ -35,4 +36,9 @@ def overridden(settings: GatewaySettings, overrides: Mapping[str, Any]) -> Gatew
             f"auth.keys is `open`, so the gateway listens on loopback only, not on {server.host}. "
             "Set auth.keys to `required` and make keys with `headgate keys create`."
         )
+    if fault := port_clash(server):
+        raise ConfigurationError(f"--port {server.port}: {fault}")
+    if short := places_short(changed):
+        name = settings.pools[short[0]].name
+        raise ConfigurationError(f"--workers {server.workers}: pool {name!r}: {short[1]}")
     return changed

@@ -15,7 +15,9 @@ import uvicorn
 
 from headgate_core.errors import ConfigurationError, HeadgateError
 from headgate_core.settings.gateway import GatewaySettings
+from headgate_core.settings.server import ServerSettings
 from headgate_gateway.http.app import App
+from headgate_gateway.http.doors import Doors
 from headgate_gateway.http.draining import DrainingServer
 from headgate_gateway.http.ending import LAST_S
 from headgate_gateway.http.example import first_call
@@ -37,16 +39,31 @@ def run_server(path: Path, overrides: Mapping[str, Any], *, example: bool = Fals
     source = source_of(path, overrides)
     settings = source.load()
     set_up_logging(settings.server.log)
-    listener = _bind(settings)
-    port = listener.getsockname()[1]
-    log.info("listening on http://%s:%d", settings.server.host, port)
+    listeners, doors = _listeners(settings.server)
     if settings.server.workers == 1:
-        return _one(source, settings, listener, example)
-    return _several(path, overrides, settings, listener)
+        return _one(source, settings, listeners, doors, example=example)
+    app = WorkerApp.of(path, overrides, settings.server.log, doors)
+    return _several(app, settings, listeners)
 
 
-def _bind(settings: GatewaySettings) -> socket.socket:
-    host, port = settings.server.host, settings.server.port
+def _listeners(server: ServerSettings) -> tuple[list[socket.socket], Doors]:
+    """For calls, and for the admin API where it has an address of its own."""
+    listeners = [_bind(server.host, server.port)]
+    log.info("listening on http://%s:%d", server.host, _port(listeners[0]))
+    if server.admin is None:
+        return listeners, Doors()
+    listeners.append(_bind(server.admin.host, server.admin.port))
+    port = _port(listeners[1])
+    log.info("the admin API listens on http://%s:%d", server.admin.host, port)
+    return listeners, Doors(port)
+
+
+def _port(listener: socket.socket) -> int:
+    port: int = listener.getsockname()[1]
+    return port
+
+
+def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -56,7 +73,7 @@ def _bind(settings: GatewaySettings) -> socket.socket:
         listener.close()
         raise ConfigurationError(
             f"Cannot listen on {host}:{port}: {error.strerror}. "
-            "Stop what uses it, or set server.port or --port to another one."
+            "Stop what uses it, or choose another one: server.port, --port or server.admin.port."
         ) from error
     listener.set_inheritable(True)
     return listener
@@ -75,7 +92,14 @@ def _config(app: Any, **more: Any) -> uvicorn.Config:
     )
 
 
-def _one(source: Source, settings: GatewaySettings, listener: socket.socket, example: bool) -> int:
+def _one(
+    source: Source,
+    settings: GatewaySettings,
+    listeners: list[socket.socket],
+    doors: Doors,
+    *,
+    example: bool,
+) -> int:
     failures: list[Exception] = []
 
     def failed(error: Exception) -> None:
@@ -86,8 +110,8 @@ def _one(source: Source, settings: GatewaySettings, listener: socket.socket, exa
         if example:
             print(first_call(settings), flush=True)
 
-    server = DrainingServer(_config(App(source, failed, ready)))
-    server.run(sockets=[listener])
+    server = DrainingServer(_config(App(source, failed, ready, doors=doors)))
+    server.run(sockets=listeners)
     if not failures:
         return 0
     if isinstance(failures[0], HeadgateError):
@@ -97,13 +121,10 @@ def _one(source: Source, settings: GatewaySettings, listener: socket.socket, exa
     return 1
 
 
-def _several(
-    path: Path, overrides: Mapping[str, Any], settings: GatewaySettings, listener: socket.socket
-) -> int:
+def _several(app: WorkerApp, settings: GatewaySettings, listeners: list[socket.socket]) -> int:
     asyncio.run(_try_out(settings))
-    app = WorkerApp.of(path, overrides, settings.server.log)
     config = _config(app, factory=True, workers=settings.server.workers)
-    Workers(config, sockets=[listener]).run()
+    Workers(config, sockets=listeners).run()
     return 1 if app.failed.is_set() else 0
 
 

@@ -16,8 +16,10 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
+from headgate_core.errors import Internal
 from headgate_core.settings.server import LogSettings
 from headgate_gateway.http.app import App
+from headgate_gateway.http.doors import Doors
 from headgate_gateway.http.draining import DrainingServer
 from headgate_gateway.http.logs import set_up_logging
 from headgate_gateway.http.overrides import source_of
@@ -36,12 +38,17 @@ class WorkerApp:
     """A ``multiprocessing.Event`` that tells the parent why it is being stopped."""
     served: Any
     """A ``multiprocessing.Event``: some worker has served already."""
+    doors: Doors
+    parent: int
+    """The process that looks after the workers."""
 
     @classmethod
-    def of(cls, path: Path, overrides: Mapping[str, Any], logging: LogSettings) -> WorkerApp:
-        """One for all workers."""
-        events = multiprocessing.get_context("spawn")
-        return cls(path, overrides, logging, events.Event(), events.Event())
+    def of(
+        cls, path: Path, overrides: Mapping[str, Any], logging: LogSettings, doors: Doors
+    ) -> WorkerApp:
+        """One for all workers, made by the process that will look after them."""
+        new = multiprocessing.get_context("spawn").Event
+        return cls(path, overrides, logging, new(), new(), doors, os.getpid())
 
     def __call__(self) -> App:
         """An application that reads the configuration itself.
@@ -51,7 +58,20 @@ class WorkerApp:
         """
         set_up_logging(self.logging)
         source = source_of(self.path, self.overrides)
-        return App(source, self._stop_all, self.served.set, patient=self.served.is_set)
+        return App(
+            source,
+            self._stop_all,
+            self.served.set,
+            patient=self.served.is_set,
+            doors=self.doors,
+            tell=self._tell_all,
+        )
+
+    def _tell_all(self) -> None:
+        """Have every worker read the configuration again. Raises ``Internal``."""
+        if os.getppid() != self.parent:
+            raise Internal("The process that looks after the workers is gone: restart the gateway.")
+        os.kill(self.parent, signal.SIGHUP)
 
     def _stop_all(self, error: Exception) -> None:
         log.error("a worker cannot open the gateway: %s", error)

@@ -35,6 +35,8 @@ class Claim:
 
     state: Literal["mine", "busy", "answered"]
     answer: bytes = b""
+    owner: str = ""
+    """The call that was given the answer."""
 
 
 class Claims:
@@ -66,7 +68,7 @@ class Claims:
             )
         if row.answer is None:
             return Claim("busy")
-        return Claim("answered", self._opened().open(row.answer, _name(place)))
+        return Claim("answered", self._opened().open(row.answer, _name(place)), row.owner)
 
     def renew(self, place: Place, owner: str) -> None:
         """Hold the key for another lease."""
@@ -83,6 +85,11 @@ class Claims:
         with self._store.begin() as db:
             own = (idempotency.c.owner == owner, idempotency.c.answer.is_(None))
             db.execute(delete(idempotency).where(*_at(place), *own))
+
+    def forget(self, place: Place, owner: str) -> None:
+        """Delete the answer that this call was given: the next claim is free."""
+        with self._store.begin() as db:
+            db.execute(delete(idempotency).where(*_at(place), idempotency.c.owner == owner))
 
     def sweep(self) -> int:
         """Delete what is older than ``TTL_S``; returns how many answers went."""

@@ -147,13 +147,15 @@ def _override(override: PriceOverride) -> _Priced:
 def _names(prefixes: Iterable[str], model: str, table: Mapping[str, Any]) -> Iterator[str]:
     """Names under which the table may have a model, the most telling first.
 
-    ``anthropic/x`` is taken for the table's ``x`` only where that one is anthropic's.
+    ``anthropic/x`` is taken for the table's ``x`` only where that one is anthropic's. The table
+    splits some providers by their interfaces: ``bedrock_converse``, ``vertex_ai-language-models``.
     """
     for name in (*(f"{prefix}/{model}" for prefix in prefixes), model):
         if name in table:
             yield name
     prefix, _, bare = model.partition("/")
-    if bare in table and table[bare].get("litellm_provider") == prefix:
+    owner = str(table[bare].get("litellm_provider")) if bare in table else ""
+    if owner == prefix or owner.startswith((f"{prefix}_", f"{prefix}-")):
         yield bare
 
 

@@ -6,6 +6,8 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 
+from headgate_gateway.plan import Limits
+
 WINDOW_S = 60.0
 MOST_NAMES = 100_000
 """Names kept at most; the least recently used goes first, and with it its count."""
@@ -18,20 +20,27 @@ class SlidingWindow:
         self._clock = clock
         self._taken: OrderedDict[str, deque[float]] = OrderedDict()
 
-    def take_now(self, name: str, per_minute: int) -> float | None:
-        """Take one; None when there was room, else the seconds until there is."""
+    def take_now(self, limits: Limits) -> tuple[str, float] | None:
+        """Take one of each name, or none where one has no room: its name, and its wait (s)."""
         now = self._clock()
-        taken = self._taken.setdefault(name, deque())
+        rows = [self._row(name, now) for name, _ in limits]
+        for (name, per_minute), row in zip(limits, rows, strict=True):
+            if len(row) >= per_minute:
+                return name, row[len(row) - per_minute] + WINDOW_S - now
+        for row in rows:
+            row.append(now)
+        return None
+
+    async def take(self, limits: Limits) -> tuple[str, float] | None:
+        """``take_now`` behind the port that the admit stage knows."""
+        return self.take_now(limits)
+
+    def _row(self, name: str, now: float) -> deque[float]:
+        """When the name's requests of the last minute came."""
+        row = self._taken.setdefault(name, deque())
         self._taken.move_to_end(name)
         if len(self._taken) > MOST_NAMES:
             self._taken.popitem(last=False)
-        while taken and taken[0] <= now - WINDOW_S:
-            taken.popleft()
-        if len(taken) >= per_minute:
-            return taken[len(taken) - per_minute] + WINDOW_S - now
-        taken.append(now)
-        return None
-
-    async def take(self, name: str, per_minute: int) -> float | None:
-        """``take_now`` behind the port that the admit stage knows."""
-        return self.take_now(name, per_minute)
+        while row and row[0] <= now - WINDOW_S:
+            row.popleft()
+        return row

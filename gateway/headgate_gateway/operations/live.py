@@ -37,7 +37,7 @@ def _row(pool: Pool, state: TargetState) -> Json:
     return {
         "pool": pool.name,
         "target": state.target.name,
-        "state": "disabled" if state.disabled() else state.breaker.state,
+        "state": state.shown(),
         "in_flight": state.in_flight,
         "first_token_s": state.first_token_s,
         "last_fault": state.last_fault,
@@ -54,13 +54,14 @@ class LiveFile:
         self._file = data_dir / "run" / f"{name}.json"
         self._snapshot = snapshot
         self._lock = -1
+        self._writing = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Take the lock, publish, and go on publishing. Raises ``OSError``."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
         self._lock = segments.create(self._file.with_suffix(".lock"))
-        await self._publish()
+        await self.publish()
         self._task = asyncio.create_task(self._go_on(), name="live state")
 
     async def stop(self) -> None:
@@ -81,7 +82,7 @@ class LiveFile:
         while True:
             await asyncio.sleep(EVERY_S)
             try:
-                await self._publish()
+                await self.publish()
             except OSError as error:
                 if not failing:
                     log.warning("`headgate targets` will show old numbers: %s", error)
@@ -89,15 +90,17 @@ class LiveFile:
             else:
                 failing = False
 
-    async def _publish(self) -> None:
-        data = orjson.dumps({**self._snapshot(), "written_unix_ns": time.time_ns()})
-        writing = asyncio.ensure_future(asyncio.to_thread(_replace, self._file, data))
-        try:
-            await asyncio.shield(writing)
-        except asyncio.CancelledError:
-            # A thread cannot be taken back: it must not bring the file back after it was removed.
-            await asyncio.wait([writing])
-            raise
+    async def publish(self) -> None:
+        """Write what there is to tell now. Raises ``OSError``."""
+        async with self._writing:
+            data = orjson.dumps({**self._snapshot(), "written_unix_ns": time.time_ns()})
+            writing = asyncio.ensure_future(asyncio.to_thread(_replace, self._file, data))
+            try:
+                await asyncio.shield(writing)
+            except asyncio.CancelledError:
+                # A thread cannot be taken back: it must not bring a removed file back later.
+                await asyncio.wait([writing])
+                raise
 
 
 def workers(data_dir: Path) -> list[Json]:

@@ -33,6 +33,8 @@ class TargetWatch:
         self._claims = claims
         self._tasks: list[asyncio.Task[None]] = []
         self._failing = False
+        self.knows = False
+        """Whether the store has said which targets are disabled."""
         self._swept = time.monotonic()
 
     async def start(self) -> None:
@@ -72,6 +74,7 @@ class TargetWatch:
             self._failing = True
             return
         self._failing = False
+        self.knows = True
 
     def _apply(self, rows: list[Disabled]) -> None:
         until = {r.name: datetime.fromtimestamp(r.until_unix_ns / 1e9, UTC) for r in rows}

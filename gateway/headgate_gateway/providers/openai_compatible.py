@@ -6,12 +6,12 @@ import ssl
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 from urllib.parse import urlencode
 
 import orjson
 
-from headgate_core.endpoints import WIRES
+from headgate_core.endpoints import CHAT, WIRES
 from headgate_core.errors import UpstreamMalformed, UpstreamStatus
 from headgate_core.ports import ModelRequest
 from headgate_core.reply import Chunk, Done, Events, Facts, Raw, Reply
@@ -24,6 +24,7 @@ from headgate_gateway.upstream.dropped import dropped
 from headgate_gateway.upstream.errors import parsed, reported
 from headgate_gateway.upstream.http import UpstreamHttp, authorities, checked, read
 from headgate_gateway.upstream.responses import ResponseStream, observe_response
+from headgate_gateway.upstream.token_limit import TokenLimit, named
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse
@@ -41,9 +42,13 @@ class OpenaiCompatible:
     ``forward_metadata`` (OpenAI refuses ``metadata`` without ``store``), ``headers`` sent with
     every request, ``max_reply_mb`` (a larger reply is an error; streams are bounded by time),
     ``native`` (``responses``, ``completions``: what the upstream serves itself beside chat, so
-    that such calls go to it byte for byte).
+    that such calls go to it byte for byte), ``token_limit`` (``max_tokens`` or
+    ``max_completion_tokens``: the name under which it takes the bound of an answer; ``auto`` = as
+    the caller or the route wrote it, and the newer name for OpenAI's reasoning models).
     """
 
+    heeds_no_environment: ClassVar[bool] = True
+    """No proxy of the environment is used: ``check_egress`` asks."""
     base_url: str
     api_keys: list[str] = field(default_factory=list)
     key_header: str = ""
@@ -54,6 +59,7 @@ class OpenaiCompatible:
     headers: dict[str, str] = field(default_factory=dict)
     max_reply_mb: float = 64.0
     native: list[Literal["responses", "completions"]] = field(default_factory=list)
+    token_limit: TokenLimit = "auto"
     _http: UpstreamHttp | None = field(default=None, init=False, repr=False)
     _credentials: Credentials | None = field(default=None, init=False, repr=False)
     _ca: ssl.SSLContext | None = field(default=None, init=False, repr=False)
@@ -65,7 +71,7 @@ class OpenaiCompatible:
 
     async def chat(self, request: ModelRequest, model: str) -> Reply:
         """Send one chat completion. Raises ``UpstreamError``; returns once the status is known."""
-        response = await self._sent(request, self._body(request, model))
+        response = await self._sent(request, self._body(request, model), model)
         facts = Facts()
         if request.stream:
             asked = wants_usage(request.body)
@@ -76,7 +82,7 @@ class OpenaiCompatible:
 
     async def forward(self, request: ModelRequest, model: str) -> Reply:
         """Send the body to another endpoint as it is. Raises ``UpstreamError``."""
-        response = await self._sent(request, self._body(request, model))
+        response = await self._sent(request, self._body(request, model), model)
         facts = Facts()
         if request.endpoint in WIRES:
             passed = self._passed(response, facts, request)
@@ -106,15 +112,17 @@ class OpenaiCompatible:
         if not self.forward_metadata and body.pop("metadata", None) is not None:
             dropped(request, "metadata")
         body["model"] = model
+        if request.endpoint == CHAT:
+            body = named(body, model, self.token_limit)
         if request.stream and not responses:
             options = body.get("stream_options") or {}
             body["stream_options"] = {**options, "include_usage": True}
         return body
 
-    async def _sent(self, request: ModelRequest, body: Json) -> ClientResponse:
+    async def _sent(self, request: ModelRequest, body: Json, model: str) -> ClientResponse:
         """The reply once its status says that it is worth reading. Raises ``UpstreamError``."""
         credentials = self._opened_credentials()
-        place = credentials.take()
+        place, sent_at = credentials.take(model), credentials.now()
         headers = {"Content-Type": "application/json", **self.headers}
         if place is not None:
             headers |= self._keyed(credentials.key(place))
@@ -124,13 +132,14 @@ class OpenaiCompatible:
             await checked(response, request.stream)
         except UpstreamStatus as error:
             self._opened().let_go(response)
-            wait = error.retry_after_s
-            error.another_key = credentials.set_aside(place, error.upstream_status, wait)
+            status, wait_s = error.upstream_status, error.retry_after_s
+            error.another_key = credentials.set_aside(place, status, wait_s, model)
+            error.rests_s = credentials.rests_s(model)
             raise
         except BaseException:
             response.close()
             raise
-        credentials.answered(place)
+        credentials.answered(place, model, sent_at)
         return response
 
     def _opened(self) -> UpstreamHttp:
@@ -171,7 +180,7 @@ class OpenaiCompatible:
             raw = await read(response, int(self.max_reply_mb * 1e6))
         finally:
             response.close()  # does nothing once the body was read to its end
-        body = parsed(raw)
+        body = parsed(raw, again=parse)
         read_facts(facts, body)
         yield Chunk(body) if parse else Raw(raw)
         yield Done()

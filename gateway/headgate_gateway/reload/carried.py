@@ -44,6 +44,17 @@ def take_over(old: Mapping[str, Pool], new: Mapping[str, Pool], same: Collection
             _adopt(old[name], pool, same)
 
 
+def stay_disabled(old: Mapping[str, Pool], new: Mapping[str, Pool]) -> None:
+    """Where the store cannot say which targets are disabled: those of ``old`` are, in ``new``.
+
+    To be called before ``take_over``.
+    """
+    until = {s.target.name: s.disabled_until for pool in old.values() for s in pool.states}
+    for pool in new.values():
+        for state in pool.states:
+            state.disabled_until = until.get(state.target.name)
+
+
 def _adopt(old: Pool, new: Pool, same: Collection[str]) -> None:
     free = [state for state in old.states if state.target.provider in same]
     new.states = [_state(fresh, free, old, new) for fresh in new.states]
@@ -53,9 +64,8 @@ def _adopt(old: Pool, new: Pool, same: Collection[str]) -> None:
         new.hedges = old.hedges
     if old.settings.strategy == new.settings.strategy:
         new.strategy = old.strategy
-    if old.queue is not None and new.queue is not None:
-        old.queue.resize(new.queue)
-        new.queue = old.queue
+    old.queue.resize(new.queue)
+    new.queue = old.queue
 
 
 def _state(fresh: TargetState, free: list[TargetState], old: Pool, new: Pool) -> TargetState:

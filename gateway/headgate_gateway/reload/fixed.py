@@ -14,6 +14,7 @@ MEMBERS = (
     ("server", "port"),
     ("server", "workers"),
     ("server", "replicas"),
+    ("server", "admin"),
     ("store", "url"),
     ("store", "when_away"),
     ("state", "url"),

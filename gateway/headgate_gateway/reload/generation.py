@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headgate_core import plugins
+from headgate_core.egress import guard
 from headgate_core.errors import HeadgateError
 from headgate_core.ports import Provider, Service, Target, Tools
 from headgate_core.records import JournalLine, ScoreRecord
@@ -25,7 +26,7 @@ from headgate_gateway.model_facts import ModelFacts
 from headgate_gateway.native import marks, speaks
 from headgate_gateway.operations.watch import TargetWatch
 from headgate_gateway.plan import Keys, Limiter, Parts, RoutePlan
-from headgate_gateway.reload.carried import providers, same_providers, take_over
+from headgate_gateway.reload.carried import providers, same_providers, stay_disabled, take_over
 from headgate_gateway.routes import EVAL_REPLACES, Compiler
 from headgate_gateway.routing.attempts import Attempts
 from headgate_gateway.routing.pools import Pool
@@ -98,6 +99,8 @@ class Generation:
 
     def compile(self) -> None:
         """Compile the routes. Blocks. Raises ``ConfigurationError``."""
+        egress = self.settings.egress
+        guard.enforce(self, egress.listed() if egress else None)
         for provider in self.providers.values():
             bound(provider, self.tools)
         self.parts.models = self.compiler.compile()
@@ -130,8 +133,11 @@ class Generation:
     def follow(self) -> None:
         """Go on where the generation before stands. At the moment of the change."""
         if self._before is not None:
+            if not self.watch.knows:
+                stay_disabled(self._before.router.pools, self.router.pools)
             take_over(self._before.router.pools, self.router.pools, self._same)
             self.compiler.rebind()
+        guard.settle(self)
         self._before = None
 
     async def begin(self) -> None:
@@ -158,6 +164,7 @@ class Generation:
                 await closed(provider)
         await self.compiler.close()
         await self.embedder.close()
+        guard.release(self)
         self._before = None
 
     async def _stop_services(self, held: Collection[int]) -> None:
@@ -205,4 +212,6 @@ class Generation:
         def typical(target: Target) -> int | None:
             return self._prices.price(Usage(1000, 500), target.provider, target.model).pico
 
-        return {p.name: Pool.build(p, self.providers, typical) for p in self.settings.pools}
+        workers = self.settings.server.workers
+        made = (Pool.build(p, self.providers, typical, workers) for p in self.settings.pools)
+        return {pool.name: pool for pool in made}

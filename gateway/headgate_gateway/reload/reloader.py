@@ -6,18 +6,21 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
-from headgate_core.errors import ConfigurationError, HeadgateError
+from headgate_core.errors import ConfigurationError, Conflict, HeadgateError, Internal
 from headgate_core.settings.gateway import GatewaySettings
 from headgate_gateway.reload.source import Source, Stamp
 
 log = logging.getLogger("headgate.reload")
 
 T = TypeVar("T")
+
+Again: TypeAlias = Callable[[], Awaitable[HeadgateError | None]]
+"""Has every worker read the configuration again; returns why this one refused it."""
 
 EVERY_S = 0.5
 """How often the files are looked at, and how long they must have been quiet."""
@@ -64,7 +67,7 @@ class Reloadable(Protocol):
 class Reloader:
     """Reads the files again when ``asked`` is set, and when they have changed.
 
-    ``loaded`` is told the settings of each change.
+    ``loaded`` is told the settings of each change; ``tell`` sets ``asked`` in every worker.
     """
 
     def __init__(
@@ -73,11 +76,14 @@ class Reloader:
         source: Source,
         asked: asyncio.Event,
         loaded: Callable[[GatewaySettings], None],
+        tell: Callable[[], None] | None = None,
     ) -> None:
         self._gateway = gateway
         self._source = source
         self._loaded = loaded
         self._asked = asked
+        self._tell = tell or asked.set
+        self._waiting: list[asyncio.Future[HeadgateError | None]] = []
         self._pending: Mapping[Path, Stamp] | None = None
         self._tried = 0.0
 
@@ -92,12 +98,37 @@ class Reloader:
                 log.error("the files cannot be looked at; tried again", exc_info=error)
             said = fault
 
+    async def again(self) -> HeadgateError | None:
+        """Have every worker read the files; returns why this one refused them, None = it serves.
+
+        Raises ``Conflict`` where nothing is to be read again.
+        """
+        if self._gateway.settings.server.reload == "never":
+            raise Conflict("server.reload is `never`: restart the gateway.", code="reload_off")
+        told: asyncio.Future[HeadgateError | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(told)
+        self._tell()
+        return await told
+
     async def _round(self, *, asked: bool) -> None:
         mode = self._gateway.settings.server.reload
         if asked and mode == "never":
             log.warning("server.reload is `never`: the signal to reload is ignored")
-        elif asked or (mode == "watch" and await self._due()):
-            await self._reload(asked=asked)
+        elif asked:
+            await self._answered()
+        elif mode == "watch" and await self._due():
+            await self._reload(asked=False)
+
+    async def _answered(self) -> None:
+        """One round for all who wait for one that begins after they asked."""
+        waiting, self._waiting = self._waiting, []
+        error: HeadgateError | None = Internal("The files were not read; the log holds the cause.")
+        try:
+            error = await self._reload(asked=True)
+        finally:
+            for told in waiting:
+                if not told.done():
+                    told.set_result(error)
 
     async def _wait(self) -> bool:
         """Whether a signal came before it was time to look at the files."""
@@ -120,20 +151,24 @@ class Reloader:
         self._pending = stamps
         return quiet
 
-    async def _reload(self, *, asked: bool) -> None:
+    async def _reload(self, *, asked: bool) -> HeadgateError | None:
+        """Change over; returns why that was refused."""
         self._tried = time.monotonic()
         before = self._gateway.settings.hash
         changing = await _done(self._change())
         error = changing.exception()
+        refused = None
         if isinstance(error, HeadgateError):
-            self._refuse(error, before, asked)
+            refused = error
         elif error is not None:  # a fault of ours or of a plugin: the old one goes on serving
             log.error("the new configuration cannot be built", exc_info=error)
-            fault = ConfigurationError(f"{type(error).__name__}: {error}")
-            self._refuse(fault, before, asked)
+            refused = ConfigurationError(f"{type(error).__name__}: {error}")
+        if refused is not None:
+            self._refuse(refused, before, asked)
         else:
             self._serves(changing.result(), before)
         self._tried = time.monotonic()
+        return refused
 
     async def _change(self) -> GatewaySettings:
         settings = await asyncio.to_thread(self._source.load)

@@ -71,6 +71,7 @@ def _tokens(holder: Json, name: str) -> int:
 def observe(facts: Facts, body: Json) -> None:
     """Read beside the path what the record needs. The last usage wins; it is never added up.
 
+    A ``message`` that repeats the deltas of a stream is taken out of ``body``.
     Raises ``UpstreamMalformed`` when the body is not shaped like a chat completion.
     """
     try:
@@ -83,6 +84,7 @@ def observe(facts: Facts, body: Json) -> None:
 
 def _observe(facts: Facts, body: Json) -> None:
     require_shape(body)
+    _drop_repeated(facts.spoken, body)
     if body.get("usage"):
         facts.usage = usage_of(body["usage"])
     facts.model = facts.model or body.get("model") or ""
@@ -97,6 +99,17 @@ def _observe(facts: Facts, body: Json) -> None:
             facts.output_characters += sum(len(text) for _, text in pieces(content))
     facts.content = facts.content or has_content(body)
     facts.output_characters += sum(len(s.text) for s in slots(body))
+
+
+def _drop_repeated(spoken: set[int], body: Json) -> None:
+    """Take out a ``message`` that says once more, at a stream's end, what its deltas have said."""
+    for choice in body.get("choices") or ():
+        if choice.get("delta"):
+            if number(choice) not in spoken and has_content({"choices": [choice]}):
+                spoken.add(number(choice))
+        elif "message" in choice and number(choice) in spoken:
+            del choice["message"]
+            choice["delta"] = {}
 
 
 def observed_text(event: Chunk | Raw) -> str:

@@ -29,6 +29,8 @@ class Clearing:
         self._verdicts = verdicts
         self._stream = stream
         self._open: dict[TextKey, Guarded] = {}
+        self._silent: set[TextKey] = set()
+        """Texts that have begun and of which nothing has gone out: calls must not overtake them."""
         self._later = LaterCalls()
         self._finished: dict[int, Json] = {}
         """For each choice that has finished, the chunk that says so."""
@@ -40,18 +42,28 @@ class Clearing:
         """What may go out now that ``body`` has come. Raises ``Stopped`` when a check blocks."""
         await self._sieve.sift(body, stream=self._stream)
         if not self._stream:
-            await self._feed(body)
+            await self._feed(body, "output")
+            await self._feed(body, "tool_calls")
             for choice in body.get("choices") or ():
                 await self._complete(choice)
             return body
         self._last = body
-        emptied = self._guards.guards("tool_calls") and self._later.set_aside(body)
-        emptied = self._finish(body) or emptied
-        emptied = await self._feed(body) or emptied
+        emptied = self._finish(body)
+        emptied = await self._feed(body, "output") or emptied
+        emptied = self._set_aside(body) or emptied
+        emptied = await self._feed(body, "tool_calls") or emptied
         if self._finished and not body.get("choices"):
             self._after.append(body)
             return None
         return body if not emptied or _worth_sending(body) else None
+
+    def _set_aside(self, body: Json) -> bool:
+        """Keep calls that would overtake others, or a text that has begun and is held back."""
+        silent = {key[0] for key in self._silent}
+        for choice in silent:
+            self._later.all_wait(choice)
+        waits = self._guards.guards("tool_calls") or silent or self._later.choices
+        return bool(waits) and self._later.set_aside(body)
 
     async def rest(self) -> AsyncIterator[Json]:
         """The stream is over: the rests of its texts, then the ends of its choices."""
@@ -76,14 +88,15 @@ class Clearing:
                 found = True
         return found
 
-    async def _feed(self, body: Json) -> bool:
-        """Put every text into its buffer; returns whether any was held back whole."""
+    async def _feed(self, body: Json, at: At) -> bool:
+        """Put every text of a place into its buffer; returns whether any was held back whole."""
         emptied = False
-        for slot in list(slots(body)):
-            at = _place(slot)
-            if self._guards.guards(at):
+        for slot in list(slots(body)) if self._guards.guards(at) else ():
+            if _place(slot) == at:
                 slot.text = await self._buffer(slot, at).feed(slot.text)
                 emptied = emptied or not slot.text
+                if slot.text:
+                    self._silent.discard((slot.choice, slot.channel, slot.key))
         return emptied
 
     def _buffer(self, slot: Slot, at: At) -> Guarded:
@@ -91,6 +104,8 @@ class Clearing:
         if key not in self._open:
             subject = f"choice {slot.choice} {slot.key}"
             self._open[key] = self._guards.stream(at, subject, self._verdicts)
+            if at == "output":
+                self._silent.add(key)
         return self._open[key]
 
     async def _complete(self, choice: Json) -> None:
@@ -111,7 +126,7 @@ class Clearing:
                 chunks.append(chunk_like(body, index, _delta(key, rest)))
         for call in self._later.taken(index):
             chunk = chunk_like(body, index, {"tool_calls": [call]})
-            await self._feed(chunk)
+            await self._feed(chunk, "tool_calls")
             await self._complete(chunk["choices"][0])
             chunks.append(chunk)
         return chunks

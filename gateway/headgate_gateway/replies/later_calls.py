@@ -22,6 +22,10 @@ class LaterCalls:
         """The choices whose calls wait."""
         return list(self._waiting)
 
+    def all_wait(self, choice: int) -> None:
+        """The first call of the choice waits as well, unless it has begun."""
+        self._first.setdefault(choice, -1)
+
     def set_aside(self, body: Json) -> bool:
         """Take out of a chunk what belongs to later calls; returns whether there was any."""
         found = False

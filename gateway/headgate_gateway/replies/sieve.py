@@ -16,6 +16,8 @@ from headgate_gateway.replies.tool_numbers import ToolNumbers
 
 LONGEST_LABEL = 64 * 1024
 """Characters of a label, such as the signature of a thought; longer ones are taken out."""
+LONGEST_NAME = 256
+"""Characters of a function's name that comes in pieces; what goes beyond is taken out."""
 MOST_NAMED = 32
 """Names of what was taken out that one call lists: they go into a header."""
 WITHHELD = "The answer calls a function by a name that is not allowed here."
@@ -102,13 +104,23 @@ class Sieve:
             return False
 
     async def _name(self, place: NamePlace) -> None:
-        """A masked name is the name of no function, so what would be masked is blocked."""
-        key = (place.choice, place.call)
+        """A masked name is the name of no function, so what would be masked is blocked.
+
+        Some servers repeat it in every piece of a stream; a client would join the repeats.
+        """
+        key, name = (place.choice, place.call), place.holder["name"]
         known = self._names.get(key, "")
-        self._names[key] = known + place.name
-        for name in {place.name, known + place.name}:
+        if name == known:
+            del place.holder["name"]
+            return
+        if known and len(known) + len(name) > LONGEST_NAME:
+            del place.holder["name"]
+            self._drop(self._shown(place.trail))
+            return
+        self._names[key] = known + name
+        for part in {name, known + name}:
             for at in self._at:
-                await self._allow(at, name, f"choice {place.choice} tool {place.call} name")
+                await self._allow(at, part, f"choice {place.choice} tool {place.call} name")
 
     async def _allow(self, at: At, name: str, subject: str) -> None:
         found: list[Verdict] = []

@@ -56,7 +56,8 @@ class NamePlace(NamedTuple):
 
     choice: int
     call: str
-    name: str
+    holder: Json
+    trail: str
 
 
 @dataclass(slots=True)
@@ -136,7 +137,7 @@ class Walk:
 
     def _call(self, choice: int, position: int, call: Json, trail: str) -> None:
         index = call.get("index")
-        at = index if isinstance(index, int) else position
+        at = index if self.stream and isinstance(index, int) else position
         for key in list(call):
             value = call[key]
             if key in ("id", "type") and isinstance(value, str):
@@ -151,7 +152,7 @@ class Walk:
             value = holder[key]
             if key == "name" and isinstance(value, str):
                 if value:
-                    self.names.append(NamePlace(choice, call, value))
+                    self.names.append(NamePlace(choice, call, holder, f"{trail}.name"))
             elif not (key in ("arguments", "input") and isinstance(value, str)):
                 self._tree(holder, key, f"{trail}.{key}", self._rest)
 

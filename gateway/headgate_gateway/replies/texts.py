@@ -94,12 +94,12 @@ def is_data_url(member: object, value: str) -> bool:
 
 
 def _streamed(choice: Json) -> Iterator[Slot]:
-    holder, index = part(choice), number(choice)
+    holder, index, whole = part(choice), number(choice), "message" in choice
     for member, channel in _PLAIN.items():
         if isinstance(holder.get(member), str):
             yield Slot(index, channel, member, holder, member)
     for position, call in enumerate(holder.get("tool_calls") or ()):
-        at = tool_number(call, position)
+        at = position if whole else tool_number(call, position)
         yield from _members(index, "tool", f"tool {at} function", call, "function", "arguments")
         yield from _members(index, "tool", f"tool {at} custom", call, "custom", "input")
     yield from _members(index, "tool", "function_call", holder, "function_call", "arguments")

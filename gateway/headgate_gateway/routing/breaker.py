@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Literal
 
 from headgate_core.settings.pools import BreakerSettings
@@ -17,20 +18,44 @@ CONSECUTIVE = 5
 """So many faults in a row are evidence enough, however well the target did before."""
 
 
+@dataclass(slots=True, eq=False)
+class _Outcome:
+    at: float
+    ok: bool
+    revoked: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class _Period:
+    """The time between two changes of a breaker; calls count for the one they were sent in."""
+
+
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """One call as the breaker knows it, from its sending to its end. Opaque to its holder."""
+
+    period: _Period
+    probe: bool
+    booked: _Outcome | None = field(default=None)
+
+
 class Breaker:
     """Opens when the share of provider faults in the window reaches ``error_share``, or when
     the latest ``CONSECUTIVE`` outcomes were faults.
 
     ``clock`` gives seconds. Only a provider's own faults are to be recorded as such: not a
-    caller's mistakes, hang-ups or abandoned hedges.
+    caller's mistakes, hang-ups or abandoned hedges. What is told of a call counts only while the
+    breaker stands as it stood when the call was sent: an answer to an older call does not say
+    that the target works now, nor an older fault that it still fails.
     """
 
     def __init__(self, settings: BreakerSettings, clock: Callable[[], float]) -> None:
         self._settings = settings
         self._clock = clock
-        self._outcomes: deque[tuple[float, bool]] = deque(maxlen=MOST_OUTCOMES)
+        self._outcomes: deque[_Outcome] = deque(maxlen=MOST_OUTCOMES)
         self._opened_at: float | None = None
-        self._probing = False
+        self._period = _Period()
+        self._probe: Ticket | None = None
 
     @property
     def state(self) -> State:
@@ -43,54 +68,79 @@ class Breaker:
     def allows(self) -> bool:
         """Whether a call may be sent: always when closed, one probe at a time when half-open."""
         state = self.state
-        return state == "closed" or (state == "half_open" and not self._probing)
+        return state == "closed" or (state == "half_open" and self._probe is None)
 
-    def sent(self) -> None:
-        """A call goes out; in the half-open state it is the probe."""
-        if self.state == "half_open":
-            self._probing = True
+    def sent(self) -> Ticket:
+        """A call goes out; in the half-open state it is the probe. Its outcome is to be told
+        with the ticket."""
+        ticket = Ticket(self._period, self.state == "half_open")
+        if ticket.probe and self._probe is None:
+            self._probe = ticket
+        return ticket
 
-    def abandoned(self) -> None:
+    def abandoned(self, ticket: Ticket) -> None:
         """The call ended without telling anything about the target."""
-        self._probing = False
+        self._no_longer(ticket)
 
-    def answering(self) -> None:
-        """The call's first content came: it is awaited no longer before another one is sent.
+    def answering(self, ticket: Ticket) -> None:
+        """The call's first content came, which is a success unless its rest fails.
 
-        A probe closes the breaker when its answer is complete; a long one, or one whose reader
-        takes nothing, would keep the target out until then.
+        A success is not to be told at the end only: a target with many long answers under way
+        would have its faults counted and nothing else. A probe makes room for the next one, but
+        closes the breaker when its answer is complete.
         """
-        self._probing = False
+        self._no_longer(ticket)
+        if self._counts(ticket) and self._opened_at is None:
+            self._book(ticket)
 
-    def succeeded(self) -> None:
-        """The target answered; a probe closes the breaker."""
+    def succeeded(self, ticket: Ticket) -> None:
+        """The answer is complete; one that was sent since the breaker opened closes it."""
+        self._no_longer(ticket)
+        if not self._counts(ticket):
+            return
         if self._opened_at is not None:
             self._outcomes.clear()
             self._opened_at = None
-        self._probing = False
-        self._outcomes.append((self._clock(), True))
+            self._period = _Period()
+        self._book(ticket)
 
     def reachable(self) -> None:
         """A probe beside the calls was answered: an open breaker is half-open at once."""
         if self.state == "open":
             self._opened_at = self._clock() - self._settings.open_s
 
-    def failed(self) -> None:
+    def failed(self, ticket: Ticket) -> None:
         """A fault of the provider; a failed probe opens the breaker for another while."""
-        now = self._clock()
-        self._outcomes.append((now, False))
-        if self._opened_at is not None:
-            self._opened_at = now
-            self._probing = False
+        self._no_longer(ticket)
+        if not self._counts(ticket):
             return
-        recent = self._recent(now)
-        faults = sum(not ok for ok in recent)
-        enough = len(recent) >= self._settings.least_calls
-        in_a_row = len(recent) >= CONSECUTIVE and not any(recent[-CONSECUTIVE:])
-        if in_a_row or (enough and faults >= self._settings.error_share * len(recent)):
+        now = self._clock()
+        if ticket.booked is not None:
+            ticket.booked.revoked = True
+        self._outcomes.append(_Outcome(now, False))
+        if ticket.probe if self._opened_at is not None else self._has_enough(now):
             self._opened_at = now
+            self._period = _Period()
+            self._probe = None
 
-    def _recent(self, now: float) -> list[bool]:
-        while self._outcomes and self._outcomes[0][0] < now - self._settings.window_s:
+    def _counts(self, ticket: Ticket) -> bool:
+        return ticket.period is self._period
+
+    def _no_longer(self, ticket: Ticket) -> None:
+        if ticket is self._probe:
+            self._probe = None
+
+    def _book(self, ticket: Ticket) -> None:
+        if ticket.booked is None:
+            ticket.booked = _Outcome(self._clock(), True)
+            self._outcomes.append(ticket.booked)
+
+    def _has_enough(self, now: float) -> bool:
+        """Whether the faults of late are enough to open."""
+        while self._outcomes and self._outcomes[0].at < now - self._settings.window_s:
             self._outcomes.popleft()
-        return [ok for _, ok in self._outcomes]
+        recent = [one.ok for one in self._outcomes if not one.revoked]
+        if len(recent) >= CONSECUTIVE and not any(recent[-CONSECUTIVE:]):
+            return True
+        enough = len(recent) >= self._settings.least_calls
+        return enough and recent.count(False) >= self._settings.error_share * len(recent)

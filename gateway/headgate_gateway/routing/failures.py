@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from headgate_core.errors import UpstreamError, UpstreamStatus, UpstreamTimeout
+from headgate_core.errors import (
+    EgressRefused,
+    UpstreamCredentialsExhausted,
+    UpstreamError,
+    UpstreamStatus,
+    UpstreamTimeout,
+)
+from headgate_gateway.resting import DEAD, THROTTLED, rests
 
 FallbackClass = Literal["error", "context_window", "content_policy"]
 
@@ -38,7 +45,29 @@ def fallback_class(error: UpstreamError) -> FallbackClass | None:
 
 
 def is_provider_fault(error: UpstreamError) -> bool:
-    """Whether the breaker counts it: not a caller's mistake or haste, not one key's own limit."""
+    """Whether the breaker counts it: not a caller's mistake or haste, not one key's own limit.
+
+    A connection that the operator's list forbids says nothing about the target, and refused keys
+    make it rest instead.
+    """
+    if isinstance(error, EgressRefused | UpstreamCredentialsExhausted):
+        return False
     if isinstance(error, UpstreamStatus):
         return error.upstream_status >= 500
     return error.at_fault if isinstance(error, UpstreamTimeout) else True
+
+
+def rest_for(error: UpstreamError) -> tuple[int, float | None] | None:
+    """The status for which a target is to rest, and for how long where that was told (s).
+
+    None = it need not: it works, it has another key, or the breaker sees to it.
+    """
+    if isinstance(error, UpstreamCredentialsExhausted):
+        return DEAD[0], error.rests_s
+    if not isinstance(error, UpstreamStatus) or error.another_key:
+        return None
+    status = error.upstream_status
+    if not rests(status):
+        return None
+    told_s = error.retry_after_s if status == THROTTLED else None
+    return status, told_s if error.rests_s is None else error.rests_s

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
@@ -20,7 +19,7 @@ from headgate_core.errors import (
 from headgate_core.ports import ModelRequest
 from headgate_core.reply import Done, Event, Events, Facts, Owned, Reply, Sending, closing
 from headgate_gateway.routing.attempts import Asked, Attempt, Attempts
-from headgate_gateway.routing.target_state import TargetState
+from headgate_gateway.routing.target_state import Sent, TargetState
 from headgate_gateway.routing.timers import Limits, Timers
 from headgate_gateway.routing.unsaid import unsaid_usage
 
@@ -33,7 +32,10 @@ class OneTry:
         self._state = state
         self._asked = asked
         self._sending = Sending()
-        self._open = False
+        self._sent: Sent | None = None
+        """None before the request goes out, and again once the attempt is over."""
+        self.ended: Callable[[], None] | None = None
+        """Told when the target has no more work with it."""
 
     async def run(self, request: ModelRequest, why: str, limits: Limits) -> Reply:
         """A reply whose first content has arrived. Raises ``UpstreamError``.
@@ -44,11 +46,10 @@ class OneTry:
         send = _sender(state, request.endpoint)
         timers = Timers(limits, stream=request.stream)
         attempt = self._attempts.begin(self._asked, state.target, why, request)
-        state.breaker.sent()
-        state.in_flight += 1
-        self._open = True
+        clock = asyncio.get_running_loop().time
+        begun = clock()
+        sent = self._sent = state.sent(begun, stream=request.stream)
         facts = Facts()
-        begun = time.monotonic()
         try:
             own = replace(request, timeouts=limits.timeouts, sending=self._sending)
             reply = await timers.first(send(own, state.target.model))
@@ -57,17 +58,17 @@ class OneTry:
         except BaseException as error:
             self._failed(attempt, facts, error)
             raise
-        state.breaker.answering()
+        state.welcomed(sent, clock())
         if facts.content:
             attempt.content_came()
-            state.answered(time.monotonic() - begun)
+            state.answered(clock() - begun, stream=request.stream)
         onward = Owned(
             self._passed_on(reply, held, attempt, timers, request),
             lambda: self._unused(reply, attempt),
         )
         if self._asked.parent is not None:
             self._asked.parent.closers.append(onward.aclose)
-        return replace(reply, events=onward)
+        return replace(reply, events=onward, target=state.target.name)
 
     async def _unused(self, reply: Reply, attempt: Attempt) -> None:
         """Somebody else answered, or the call ended before the reply was looked at."""
@@ -107,20 +108,23 @@ class OneTry:
             return (event,)
         attempt.record["status"] = 200
         self._attempts.settle(attempt, "ok", facts)
-        self._state.breaker.succeeded()
-        self._close(attempt)
+        sent, self._sent = self._sent, None
+        if sent is not None:
+            self._state.completed(sent)
+            self._close(attempt)
         return (*unsaid_usage(request, facts, attempt.record), event)
 
     def _failed(self, attempt: Attempt, facts: Facts, error: BaseException) -> None:
-        if not self._open:
+        sent, self._sent = self._sent, None
+        if sent is None:
             return
         reached = self._sending.begun is not False
         if isinstance(error, UpstreamTimeout):
             error.sent = error.sent and reached
         if isinstance(error, UpstreamError):
-            self._state.faulted(error)
+            self._state.failed(sent, error, asyncio.get_running_loop().time())
         else:
-            self._state.breaker.abandoned()
+            self._state.abandoned(sent)
         if isinstance(error, HeadgateError):
             error.extra.setdefault("target", self._state.target.name)
             attempt.record["status"] = getattr(error, "upstream_status", None)
@@ -135,9 +139,9 @@ class OneTry:
 
     def _close(self, attempt: Attempt) -> None:
         parent: Context | None = self._asked.parent
-        self._open = False
-        self._state.in_flight -= 1
         self._attempts.close(attempt, parent)
+        if self.ended is not None:
+            self.ended()
 
 
 def _worked(error: HeadgateError) -> bool:

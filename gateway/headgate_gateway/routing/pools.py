@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from headgate_core import plugins
 from headgate_core.ports import Provider, Strategy, Target
@@ -25,13 +25,20 @@ class Pool:
     strategy: Strategy
     retries: RetryBudget
     hedges: RetryBudget | None = None
-    queue: FairQueue | None = None
+    queue: FairQueue = field(default_factory=FairQueue)
+    """Counts the calls in flight; without ``queue`` in the settings it holds nobody up."""
 
     @classmethod
     def build(
-        cls, settings: PoolSettings, providers: Mapping[str, Provider], price: TypicalPrice
+        cls,
+        settings: PoolSettings,
+        providers: Mapping[str, Provider],
+        price: TypicalPrice,
+        workers: int = 1,
     ) -> Pool:
-        """A pool from its settings. Raises ``ConfigurationError``."""
+        """A pool from its settings, for one of so many processes that do not see each other's
+        calls: each has its share of a target's places. Raises ``ConfigurationError``.
+        """
         states = []
         for entry in settings.targets:
             target = Target(entry.provider, entry.model, entry.weight)
@@ -42,7 +49,7 @@ class Pool:
         if settings.hedge is not None:
             pool.hedges = RetryBudget(settings.hedge.max_share, reserve=1.0)
         if settings.queue is not None:
-            places = settings.queue.in_flight_per_target * len(states)
+            places = settings.queue.in_flight_per_target // workers
             pool.queue = FairQueue(places, settings.queue.waiting, settings.queue.wait_s)
         return pool
 
@@ -51,18 +58,25 @@ class Pool:
         """As the configuration names it."""
         return self.settings.name
 
-    def order(self) -> list[TargetState]:
-        """The targets of one call, best first. When none is available all of them are tried:
-        the last target is never taken away."""
-        usable = [s for s in self.states if s.available() and self._has_room(s)]
-        usable = usable or [s for s in self.states if not s.disabled()] or self.states
-        by_target = {s.target: s for s in usable}
-        ordered = self.strategy.order([s.candidate() for s in usable])
-        return [by_target[c.target] for c in ordered]
+    def available(self) -> bool:
+        """Whether any of its targets is."""
+        return any(state.available() for state in self.states)
 
-    def _has_room(self, state: TargetState) -> bool:
-        queue = self.settings.queue
-        return queue is None or state.in_flight < queue.in_flight_per_target
+    def order(self, *, stream: bool = True) -> list[TargetState]:
+        """The targets of one call, a stream or not, best first. When none is available all of them
+        are tried: the last target is never taken away. Those with a free place come before those
+        without.
+        """
+        spare = self.retries.spare()
+        usable = [s for s in self.states if s.available(spare=spare)]
+        usable = usable or [s for s in self.states if not s.disabled()] or self.states
+        full = [s for s in usable if not self.queue.room(s)]
+        if len(full) == len(usable):
+            full = []
+        held = {id(s) for s in full}
+        by_target = {s.target: s for s in usable if id(s) not in held}
+        ordered = self.strategy.order([s.candidate(stream=stream) for s in by_target.values()])
+        return sorted((by_target[c.target] for c in ordered), key=TargetState.standing) + full
 
 
 def chain(pools: Mapping[str, PoolSettings], name: str) -> list[PoolSettings]:

@@ -6,7 +6,7 @@ import asyncio
 import math
 import random
 
-from headgate_core.errors import UpstreamError, UpstreamStatus
+from headgate_core.errors import UpstreamCredentialsExhausted, UpstreamError, UpstreamStatus
 from headgate_gateway.routing.target_state import TargetState
 
 LONGEST_PAUSE_S = 8.0
@@ -23,7 +23,8 @@ class Rests:
     def failed(self, state: TargetState, failure: UpstreamError) -> None:
         """The target failed just now."""
         self._failures += 1
-        if isinstance(failure, UpstreamStatus) and failure.credentials:
+        dead = isinstance(failure, UpstreamCredentialsExhausted)
+        if dead or (isinstance(failure, UpstreamStatus) and failure.credentials):
             self._until[state.target.name] = math.inf  # its keys stay refused for this call
             return
         least = getattr(failure, "retry_after_s", None) or 0.0

@@ -48,8 +48,8 @@ class Timers:
     async def first(self, work: Awaitable[T]) -> T:
         """Wait until the first content; raises ``UpstreamTimeout``.
 
-        It is no fault of the target where the caller's patience, or what earlier tries left of
-        the call's time, was shorter than the target's own time.
+        By itself that is no fault of the target where the caller's patience, or what earlier tries
+        left of the call's time, was shorter than the target's own time.
         """
         try:
             return await self._until(work, self._first_name, self._first_s, self._first_at)

@@ -1,65 +1,84 @@
-"""What a provider said, found again in the exception that litellm's SDK makes of it."""
+"""What went wrong in a call of litellm's SDK, by the wire first and then by its words."""
 
 from __future__ import annotations
 
-import ast
+import logging
 import re
-from collections.abc import Collection, Mapping
-from typing import Any
+import traceback
+from collections.abc import Collection, Iterator
+from pathlib import PurePath
 
-import orjson
+from headgate_core.egress import guard
+from headgate_core.errors import (
+    UpstreamError,
+    UpstreamMalformed,
+    UpstreamStatus,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
+from headgate_gateway.sdk.classes import NO_CALL, classified
+from headgate_gateway.sdk.fetches import refused_fetch
+from headgate_gateway.sdk.wire import Wire
 
-from headgate_core.errors import UpstreamStatus, UpstreamUnreachable
-from headgate_gateway.upstream.errors import status_error
+log = logging.getLogger("headgate.providers")
 
-_PREFIX = re.compile(r"^(?:litellm\.)?(?:Timeout |[A-Za-z_]*)(?:Error|Exception|Timeout)(?: -|:) ")
+_PREFIX = re.compile(
+    r"^(?:litellm\.)?(?:Timeout |[A-Za-z_]*)(?:Error|Exception|Timeout)(?: -|:)(?: |$)"
+)
 """``litellm.BadRequestError: OpenAIException - ``: one part of what the SDK puts before."""
+_OWN = re.compile(r"litellm|BerriAI|site-packages|\.py\b|Traceback|MidStream|[a-z]Exception\b")
+"""Signs that a sentence is about the SDK itself, not about the call."""
+_SENTENCES = re.compile(r"(?<=[.!?;]) +|[\r\n]+")
+_LONGEST = 500
 _CODES = {
     "ContextWindowExceededError": "context_length_exceeded",
     "ContentPolicyViolationError": "content_policy_violation",
 }
 """What the SDK has found out from the provider's words, which need not say it in a code."""
-
-
-_NO_REPLY = ("Timeout", "TimeoutError", "APIConnectionError")
-"""Exceptions that have a status even where no reply came; the SDK gives others a 500 of its own."""
 _NO_CONNECTION = frozenset({"ConnectError", "ConnectTimeout", "ClientConnectorError"})
 """What the SDK's HTTP clients raise before anything was sent."""
-_REFUSED = frozenset({"HTTPStatusError"})
-"""What they raise for a reply with an error status."""
+_CONNECTED = frozenset({"ClientOSError", "ConnectionResetError", "BrokenPipeError"})
+"""What is behind them where there was a connection, and it broke."""
+_NO_TIME = frozenset({"Timeout", "APITimeoutError", "TimeoutException", "ReadTimeout"})
 _CONTEXT = re.compile(r" ssl:<[^>]*>")
 """An object of the interpreter in the words of the SDK's HTTP client."""
 
 
-def refusal_of(error: BaseException) -> UpstreamStatus | None:
-    """The provider's reply with an error status, as if it had come over HTTP; None = no reply.
+def mapped(error: Exception, wire: Wire | None = None) -> UpstreamError:
+    """The SDK's exception as one of ours; a status is believed where a reply with it came."""
+    if (refused := refused_fetch(error)) is not None:
+        return refused
+    if (kept_in := guard.refusal(error)) is not None:
+        return kept_in
+    if wire is not None and wire.status:
+        return _answered(error, wire)
+    if (unconnected := unreachable(error)) is not None:
+        return unconnected
+    if _behind(error, _NO_TIME) is not None or isinstance(error, TimeoutError):
+        return UpstreamTimeout("The upstream did not answer in time.")
+    if wire is not None and wire.failure is not None:
+        return UpstreamUnreachable("The connection to the upstream broke before a reply came.")
+    return classified(error, plain(str(getattr(error, "message", "") or error)))
 
-    Its status, words, code, request id and ``retry-after`` are the provider's own.
-    """
-    origin = error.__context__
-    status = _status(origin) or _status(error)
-    if status is None:
-        return None
-    reply = getattr(_behind(error, _REFUSED), "response", None)
-    headers = _headers(error, origin, reply)
-    said = plain(str(getattr(error, "message", "") or error))
-    body = _body(said, error, origin)
-    invented = status >= 500 or type(error).__name__ in _NO_REPLY
-    if invented and reply is None and not (headers or body):
-        return None
-    failure = status_error(status, headers, body)
-    if not failure.credentials and failure.message.startswith("The upstream answered"):
-        failure.message = said or failure.message
-    found = _CODES.get(type(error).__name__)
-    if found is not None and failure.error_code not in _CODES.values():
-        failure.error_code = failure.upstream_code = found
-    return failure
+
+def _answered(error: Exception, wire: Wire) -> UpstreamError:
+    """A reply came, or its beginning: what is wrong with it, else that the SDK cannot read it."""
+    fault = wire.fault(over=True)
+    if isinstance(fault, UpstreamStatus):
+        found = _CODES.get(type(error).__name__)
+        if found is not None and fault.error_code not in _CODES.values():
+            fault.error_code = fault.upstream_code = found
+    if fault is not None:
+        return fault
+    if _behind(error, _NO_TIME) is not None:
+        return UpstreamTimeout("The upstream did not go on in time.")
+    return UpstreamMalformed("The upstream's reply is not shaped like one of this provider.")
 
 
 def unreachable(error: BaseException) -> UpstreamUnreachable | None:
     """No connection came about, as one of the exceptions behind the SDK's own says; else None."""
     cause = _behind(error, _NO_CONNECTION)
-    if cause is None:
+    if cause is None or _behind(error, _CONNECTED) is not None:
         return None
     said = _CONTEXT.sub("", str(cause)) or type(cause).__name__
     failure = UpstreamUnreachable(f"Cannot reach the upstream: {said}.")
@@ -68,43 +87,34 @@ def unreachable(error: BaseException) -> UpstreamUnreachable | None:
 
 
 def plain(message: str) -> str:
-    """A message without the names of exceptions that the SDK puts before it."""
+    """A message without the SDK's own names, advice, addresses and tracebacks; one line."""
+    message = message.split("Traceback (most recent call last)", 1)[0].strip()
     while (shorter := _PREFIX.sub("", message, count=1)) != message:
         message = shorter
-    return message
+    kept = [s.strip() for s in _SENTENCES.split(message) if s.strip() and not _OWN.search(s)]
+    return " ".join(kept)[:_LONGEST] or NO_CALL
 
 
-def _status(error: BaseException | None) -> int | None:
-    status = getattr(error, "status_code", None)
-    return status if isinstance(status, int) and status >= 400 else None
+def noted(error: BaseException, call_id: str) -> None:
+    """Write what the SDK raised, and where, to the log; no words of its, they may be a caller's."""
+    chain = " < ".join(_place(cause) for cause in _chain(error))
+    log.warning("call %s: litellm's SDK raised %s", call_id, chain)
+
+
+def _place(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({PurePath(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}{where}"
 
 
 def _behind(error: BaseException, names: Collection[str]) -> BaseException | None:
     """The first exception of such a name among the error and what it was raised from."""
-    cause: BaseException | None = error
-    while cause is not None and type(cause).__name__ not in names:
-        cause = cause.__cause__ or cause.__context__
-    return cause
+    return next((cause for cause in _chain(error) if type(cause).__name__ in names), None)
 
 
-def _headers(*errors: object) -> dict[str, str]:
-    for error in errors:
-        for name in ("litellm_response_headers", "headers"):
-            found = getattr(error, name, None)
-            if isinstance(found, Mapping) and found:
-                return {str(k).lower(): str(v) for k, v in found.items()}
-    return {}
-
-
-def _body(said: str, *errors: BaseException | None) -> bytes:
-    """The reply's body: kept by the SDK, or pasted into its message, as text or as bytes."""
-    for error in errors:
-        kept: Any = getattr(error, "body", None)
-        if isinstance(kept, dict):
-            return orjson.dumps(kept if "error" in kept else {"error": kept}, default=str)
-    if said[:2] in ("b'", 'b"'):
-        try:
-            said = ast.literal_eval(said).decode(errors="replace")
-        except (ValueError, SyntaxError):
-            return b""
-    return said.encode() if said[:1] in ("{", "[") else b""
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        yield error
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__

@@ -44,7 +44,7 @@ class Admit:
         return cls(plan, plan.parts.limiter, limits)
 
     async def run(self, ctx: Context) -> None:
-        """Raises ``Forbidden``, ``RateLimited`` (naming the limit) or ``StoreError``."""
+        """Raises ``Forbidden``, ``RateLimited`` (naming the limit) or ``ServiceError``."""
         principal = ctx.payer
         settings = self.plan.parts.settings.store
         if settings.when_away == "refuse" and self.plan.parts.store_away():
@@ -56,14 +56,15 @@ class Admit:
                 param="model",
                 code="model_not_allowed",
             )
-        for scope, per_minute in self._limits(principal):
-            wait = await self.limiter.take(scope, per_minute)
-            if wait is not None:
-                raise RateLimited(
-                    f"The limit of {per_minute} requests per minute of {scope} is used up; "
-                    f"there is room again in {wait:.1f} s.",
-                    retry_after_s=wait,
-                )
+        limits = dict(self._limits(principal))
+        full = await self.limiter.take(list(limits.items())) if limits else None
+        if full is not None:
+            scope, wait = full
+            raise RateLimited(
+                f"The limit of {limits[scope]} requests per minute of {scope} is used up; "
+                f"there is room again in {wait:.1f} s.",
+                retry_after_s=wait,
+            )
         ctx.may_capture = True
 
     def _limits(self, principal: Principal) -> Iterator[tuple[str, int]]:

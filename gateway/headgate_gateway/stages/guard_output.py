@@ -17,6 +17,7 @@ from headgate_gateway.replies.chunks import (
     finishes,
     has_content,
     usage_chunk,
+    wants_choices,
     wants_usage,
     whole,
 )
@@ -24,6 +25,9 @@ from headgate_gateway.replies.clearing import Clearing
 from headgate_gateway.replies.refusal import blocked
 from headgate_gateway.replies.sieve import Sieve
 from headgate_gateway.replies.texts import number, part
+
+MOST_CHOICES = 128
+"""Answers to one call that a refusal finishes; no upstream gives more."""
 
 
 @dataclass(slots=True)
@@ -60,11 +64,13 @@ class _Guarded:
         own = {"id": f"chatcmpl-{ctx.call_id}", "model": ctx.asked_model}
         sieve = Sieve(guards, ctx.verdicts, ctx.dropped, own)
         self._clearing = Clearing(guards, sieve, ctx.verdicts, stream=reply.stream)
-        self._sent = False
+        self._asked = min(MOST_CHOICES, wants_choices(ctx.request))
+        self._spoken: set[int] = set()
+        """Choices of which content has gone out."""
         self._last: Json = {}
         """The chunk that went out last: what comes after it has its id, time and model."""
-        self._unfinished: dict[int, None] = {}
-        """Choices that have begun and not finished, in order."""
+        self._seen: dict[int, bool] = {}
+        """Choices that have begun, in order, and whether each has finished."""
 
     async def events(self) -> Events:
         """What may go out. A block ends the reply well-formed, and the upstream with it."""
@@ -93,12 +99,13 @@ class _Guarded:
             yield rest
 
     def _note(self, body: Json) -> None:
-        self._sent = self._sent or has_content(body)
         self._last = body
         for choice in body.get("choices") or ():
-            self._unfinished[number(choice)] = None
+            self._seen.setdefault(number(choice), False)
+            if has_content({"choices": [choice]}):
+                self._spoken.add(number(choice))
         for choice in finishes(body):
-            self._unfinished.pop(number(choice), None)
+            self._seen[number(choice)] = True
 
     async def _upstream_over(self) -> None:
         """Have the attempt settled: a whole reply is read to its end, a stream is cut off."""
@@ -123,11 +130,20 @@ class _Guarded:
             if facts.usage is not None:
                 refusal["usage"] = usage_chunk(refusal, facts.usage)["usage"]
             return refusal
-        delta: Json = {} if self._sent else dict(part(refusal["choices"][0]))
-        chunk = chunk_like({**refusal, **self._last}, 0, delta, "content_filter")
-        first, *others = self._unfinished or {0: None}
-        chunk["choices"][0]["index"] = first
-        chunk["choices"] += [
-            {"index": n, "delta": {}, "finish_reason": "content_filter"} for n in others
+        return self._ends(refusal)
+
+    def _ends(self, refusal: Json) -> Json:
+        """The chunk that finishes every choice asked for; those that said nothing yet refuse."""
+        for index in range(self._asked):
+            self._seen.setdefault(index, False)
+        chunk = chunk_like({**refusal, **self._last}, 0, {})
+        chunk["choices"] = [
+            {
+                "index": index,
+                "delta": {} if index in self._spoken else dict(part(refusal["choices"][0])),
+                "finish_reason": "content_filter",
+            }
+            for index, finished in self._seen.items()
+            if not finished
         ]
         return chunk

@@ -14,8 +14,13 @@ import orjson
 
 from headgate_core.context import Context
 from headgate_core.errors import Ended, Internal, InvalidRequest, StoreError
-from headgate_core.reply import Chunk, Done, Event, Events, Reply, closing
-from headgate_gateway.idempotency.answers import MOST_BYTES, packed, replayed
+from headgate_core.reply import Done, Events, Reply, closing
+from headgate_gateway.idempotency.answers import (
+    MOST_BYTES,
+    Collected,
+    packed,
+    replayed,
+)
 from headgate_gateway.idempotency.claims import LEASE_S, Claims, Place
 from headgate_gateway.idempotency.errors import IdempotencyInFlight
 from headgate_gateway.plan import RoutePlan
@@ -38,13 +43,15 @@ class Join:
     last: ClassVar[bool] = False
     reenter: ClassVar[bool] = False
     claims: Claims
+    terms: str
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     @classmethod
     def compile(cls, plan: RoutePlan) -> Join | None:
         """Every route has it where there is a store; without the header it does nothing."""
-        return cls(plan.parts.claims) if plan.parts.claims is not None else None
+        claims = plan.parts.claims
+        return cls(claims, _terms(plan)) if claims is not None else None
 
     async def run(self, ctx: Context) -> None:
         """Raises ``Ended`` with the kept answer, ``IdempotencyConflict`` or ``…InFlight``."""
@@ -55,13 +62,17 @@ class Join:
         while True:
             claim = await asyncio.to_thread(self.claims.claim, place, digest, ctx.call_id)
             if claim.state == "mine":
-                work = _Work(self.claims, place, ctx, self.sleep)
+                work = _Work(self, place, ctx)
                 ctx.notes[self.name] = work
                 ctx.closers.append(work.close)
                 return
             if claim.state == "answered":
-                reply = replayed(ctx, claim.answer)
-                raise Ended(reply, f"replayed the answer of {ctx.replayed}")
+                reply = replayed(ctx, claim.answer, self.terms)
+                if reply is not None:
+                    raise Ended(reply, f"replayed the answer of {ctx.replayed}")
+                ctx.degraded.append("join: the kept answer was made under other guards")
+                await asyncio.to_thread(self.claims.forget, place, claim.owner)
+                continue
             if self.clock() >= deadline:
                 raise IdempotencyInFlight(
                     "The first call with this Idempotency-Key is still going on, "
@@ -97,31 +108,24 @@ class Keep:
 class _Work:
     """One held key: renewed while the call goes on, answered or given back at its end."""
 
-    def __init__(
-        self,
-        claims: Claims,
-        place: Place,
-        ctx: Context,
-        sleep: Callable[[float], Awaitable[None]],
-    ) -> None:
-        self._claims = claims
+    def __init__(self, join: Join, place: Place, ctx: Context) -> None:
+        self._claims = join.claims
+        self._terms = join.terms
         self._place = place
         self._ctx = ctx
-        self._sleep = sleep
+        self._sleep = join.sleep
         self._closed = False
         self._answered = False
         self._renewing = asyncio.create_task(self._renew(), name="idempotency lease")
 
     async def kept(self, reply: Reply) -> Events:
         """The reply's events; all of them are kept once ``Done`` has come."""
-        seen: list[Event] = []
+        seen = Collected()
         async with closing(reply.events) as events:
             async for event in events:
+                seen.add(event)
                 if isinstance(event, Done):
                     await self._keep(reply, seen)
-                else:
-                    # Whoever comes after this stage may add to a body: keep it as it is now.
-                    seen.append(Chunk({**event.body}) if isinstance(event, Chunk) else event)
                 yield event
 
     async def close(self) -> None:
@@ -134,16 +138,21 @@ class _Work:
         if not self._answered and ctx.refused and ctx.error is None and not ctx.cancelled:
             body = whole(ctx.call_id, ctx.asked_model, ctx.answer, "content_filter")
             reply = reply_of(body, stream=ctx.stream, include_usage=wants_usage(ctx.request))
-            await self._keep(reply, [event async for event in reply.events])
+            refusal = Collected()
+            async for event in reply.events:
+                refusal.add(event)
+            await self._keep(reply, refusal)
         if not self._answered:
             try:
                 await asyncio.to_thread(self._claims.release, self._place, ctx.call_id)
             except StoreError as error:
                 log.warning("call %s holds its key for %g s more: %s", ctx.call_id, LEASE_S, error)
 
-    async def _keep(self, reply: Reply, events: list[Event]) -> None:
-        answer = packed(self._ctx, reply, events)
-        if len(answer) > MOST_BYTES:
+    async def _keep(self, reply: Reply, made: Collected) -> None:
+        answer = b""
+        if not made.too_large:
+            answer = await asyncio.to_thread(packed, self._ctx, reply, made, self._terms)
+        if not 0 < len(answer) <= MOST_BYTES:
             self._ctx.degraded.append("keep: the answer is too large to be kept for its key")
             return
         try:
@@ -161,6 +170,12 @@ class _Work:
                 await asyncio.to_thread(self._claims.renew, self._place, self._ctx.call_id)
             except StoreError as error:
                 log.warning("call %s: its key could not be renewed: %s", self._ctx.call_id, error)
+
+
+def _terms(plan: RoutePlan) -> str:
+    """What an answer must have been made under to be the answer of this route's next call."""
+    guards = plan.guards.version if plan.guards is not None else ""
+    return f"{guards}|{plan.text}|{plan.wire}"
 
 
 def _place(ctx: Context) -> Place:

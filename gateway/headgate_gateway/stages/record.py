@@ -24,6 +24,9 @@ from headgate_gateway.replies.chunks import message_text
 
 log = logging.getLogger("headgate.record")
 
+HUNG_UP = 499
+"""The status of a call whose caller went away; nobody ever receives it."""
+
 
 @dataclass(slots=True)
 class Record:
@@ -102,6 +105,9 @@ class Record:
             record["cache_nearest"] = ctx.cache_nearest
         if ctx.replayed:
             record["replayed"] = ctx.replayed
+        if record["status"] == HUNG_UP:
+            record["cancelled_in"] = phase_of(ctx)
+            log.info("call %s: its caller hung up (%s)", ctx.call_id, record["cancelled_in"])
         return record
 
     async def _content(self, ctx: Context) -> Content | None:
@@ -145,13 +151,22 @@ def status_of(ctx: Context) -> int:
     """The HTTP status, 499 for a caller who hung up."""
     if ctx.error is not None:
         return ctx.error.http_status
-    return 499 if ctx.cancelled else 200
+    return HUNG_UP if ctx.cancelled else 200
+
+
+def phase_of(ctx: Context) -> str:
+    """Where the call was when its caller hung up: one of the four phases of a cancellation."""
+    if not ctx.attempts and ctx.reply is None:
+        return "queued"
+    if not ctx.stream:
+        return "whole_reply"
+    return "mid_stream" if ctx.first_content_ns else "before_first_byte"
 
 
 def target_of(ctx: Context) -> str:
-    """``provider/model`` that answered last, else that was tried last; empty without attempts."""
-    if not ctx.attempts:
-        return ""
+    """``provider/model`` that answered, else that was tried last; empty without attempts."""
+    if ctx.answered_by or not ctx.attempts:
+        return ctx.answered_by
     last = ctx.attempts[-1]
     return f"{last['provider']}/{last['model']}"
 

@@ -43,7 +43,7 @@ class Remember:
         async with closing(reply.events) as events:
             async for event in events:
                 if isinstance(event, Chunk):
-                    keep = keep and self._plain(event.body)
+                    keep = keep and self._plain(event.body, len(ctx.citations))
                 elif isinstance(event, Done) and keep and not ctx.refused and ctx.answer:
                     model = reply.facts.model or ctx.asked_model
                     await self._keep(ctx, whole("", model, ctx.answer, "stop"))
@@ -57,10 +57,17 @@ class Remember:
             self.cache.put(ctx.cache_key, body)
 
     @staticmethod
-    def _plain(body: Json) -> bool:
-        choices = body.get("choices") or ()
-        return (
-            all(int(c.get("index") or 0) == 0 for c in choices)
-            and all(c["finish_reason"] == "stop" for c in finishes(body))
-            and not any(part(c).get("tool_calls") for c in choices)
+    def _plain(body: Json, cited: int) -> bool:
+        """Whether there is nothing but text in it, which is all that a hit can say again."""
+        return all(c["finish_reason"] == "stop" for c in finishes(body)) and all(
+            int(c.get("index") or 0) == 0 and not c.get("logprobs") and _text_alone(part(c), cited)
+            for c in body.get("choices") or ()
         )
+
+
+def _text_alone(message: Json, cited: int) -> bool:
+    """The annotations of our own citations are made anew for a hit; others are not."""
+    annotations = message.get("annotations") or ()
+    rest = (v for k, v in message.items() if k not in ("role", "content", "annotations"))
+    content = message.get("content")
+    return not any(rest) and len(annotations) <= cited and (not content or type(content) is str)

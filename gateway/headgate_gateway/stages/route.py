@@ -47,4 +47,6 @@ class Route:
         )
         purpose = Purpose.SERVE if ctx.source == "serve" else Purpose.EVAL
         pool = ctx.pool or self.pool
+        ctx.answered_by = ""
         ctx.reply = await self.caller.call(pool, request, purpose, ctx.payer, ctx)
+        ctx.answered_by = ctx.reply.target

@@ -45,7 +45,10 @@ class ChatStream:
     """
 
     def __init__(self, facts: Facts, *, parse: bool, asked: bool, choices: int = 1) -> None:
-        """``choices`` is how many were asked for: fewer are complete only with a ``[DONE]``."""
+        """``choices`` is how many were asked for: fewer are complete only with a ``[DONE]``.
+
+        With one, a choice needs no finish_reason either: some servers tell none.
+        """
         self._facts = facts
         self._choices = choices
         self.ended = False
@@ -61,7 +64,7 @@ class ChatStream:
             raise named_error(event.data)
         if not event.data:
             return None
-        body = parsed(event.data)
+        body = parsed(event.data, again=self._parse or b'"usage"' in event.data)
         self._read(body)
         if not body.get("usage"):
             return Chunk(body) if self._parse else Raw(event.raw)
@@ -72,7 +75,7 @@ class ChatStream:
 
     def end(self) -> Event | None:
         """The upstream's body ended: the usage, when asked for. Raises ``UpstreamTruncated``."""
-        if not (self._finished and all(self._finished.values())):
+        if not self._finished or not (self.ended or all(self._finished.values())):
             raise UpstreamTruncated("The stream ended without a finish_reason.")
         if not self.ended and len(self._finished) < self._choices:
             raise UpstreamTruncated(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 import orjson
 
 from headgate_core.errors import UpstreamError, UpstreamMalformed, UpstreamStatus
 from headgate_core.types import Json
+from headgate_gateway.nesting import MOST_LEVELS, too_deep
+from headgate_gateway.upstream import lenient_json
 
 _CREDENTIALS = (401, 402, 403)
 _NO_ERROR: tuple[object, ...] = (None, False, "")
@@ -79,21 +80,23 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return max(0.0, (at - datetime.now(UTC)).total_seconds())
 
 
-def parsed(data: bytes) -> Json:
-    """A JSON object. Raises ``UpstreamMalformed``."""
+def parsed(data: bytes, *, again: bool = False) -> Json:
+    """A JSON object; ``again``: it will be written again. Raises ``UpstreamMalformed``."""
     try:
-        body: Any = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
+        body = lenient_json.loads(data)
+    except ValueError as error:
         raise UpstreamMalformed(f"The reply is not JSON: {error}.") from error
     if not isinstance(body, dict):
         raise UpstreamMalformed("The reply is not a JSON object.")
+    if again and too_deep(data, body):
+        raise UpstreamMalformed(f"The reply is nested deeper than {MOST_LEVELS} levels.")
     return body
 
 
 def _json(raw: bytes) -> Json:
     try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError:
+        body = lenient_json.loads(raw)
+    except ValueError:
         return {}
     if isinstance(body, list) and body:
         body = body[0]  # Gemini sends a list of one

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from headgate_core.egress import guard
 from headgate_core.errors import (
     ConfigurationError,
     UpstreamMalformed,
@@ -56,7 +57,7 @@ class UpstreamHttp:
     async def post(
         self, url: str, data: bytes, headers: Mapping[str, str], request: ModelRequest
     ) -> ClientResponse:
-        """Send, and wait for the status. Raises ``UpstreamError`` when none came.
+        """Send, and wait for the status; redirects are not followed. Raises ``UpstreamError``.
 
         The request's ``connect_s`` bounds connecting, and its ``sending`` hears how far it gets.
         """
@@ -119,11 +120,12 @@ class UpstreamHttp:
         if self._session is None:
             import aiohttp
 
-            connector = aiohttp.TCPConnector(
-                limit=0, keepalive_timeout=30, ssl=self._ca if self._ca else True
-            )
+            from headgate_gateway.upstream.connector import GuardedConnector
+
             self._session = aiohttp.ClientSession(
-                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+                connector=GuardedConnector(self._ca),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
             )
         return self._session
 
@@ -131,6 +133,9 @@ class UpstreamHttp:
 def _unreachable(error: Exception) -> UpstreamUnreachable:
     import aiohttp
 
+    refused = guard.refusal(error)
+    if refused is not None:
+        return refused
     failure = UpstreamUnreachable(f"Cannot reach the upstream: {reason(error)}.")
     failure.sent = not isinstance(error, aiohttp.ClientConnectorError)
     return failure

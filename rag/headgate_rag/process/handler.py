@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from headgate_core.egress import guard
+from headgate_core.egress.allow import AllowList
 from headgate_core.errors import RetrievalFailed, ServiceError
 from headgate_core.settings import environment
 from headgate_core.settings.base import PluginUse
@@ -47,6 +49,7 @@ class IndexProcess:
         self._remembered = Remembered()
         self._tokens = TokenMemory()
         self._stores: dict[str, Store] = {}
+        self._allow: list[str] | None = None
         self._operations = {
             "embed": self._embed,
             "nearest": self._nearest,
@@ -65,7 +68,15 @@ class IndexProcess:
         """Answer one request of ``IndexClient``. Raises ``HeadgateError``."""
         if op not in self._operations:
             raise ServiceError(f"The index process knows no operation {op!r}.")
+        if "egress" in args:
+            self._keep_to(args.pop("egress"))
         return await self._operations[op](args)
+
+    def _keep_to(self, allow: list[str] | None) -> None:
+        """Models and plugins connect from here to what the gateway's own list allows, at most."""
+        if allow != self._allow:
+            guard.enforce(self, None if allow is None else AllowList.of(allow))
+            self._allow = allow
 
     async def close(self) -> None:
         """Flush and close the indexes and stores, after the job in hand."""

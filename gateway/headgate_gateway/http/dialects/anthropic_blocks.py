@@ -68,6 +68,8 @@ class Turns:
         if content is None:
             raise InvalidRequest(f"`{where}` is missing.", param=where)
         blocks = objects(content, where)
+        if not blocks and role != "assistant":
+            raise InvalidRequest(f"`{where}` must have at least one block.", param=where)
         for number, block in enumerate(blocks):
             if block.get("type") not in _OF_ROLE[role]:
                 known = ", ".join(_OF_ROLE[role])
@@ -92,8 +94,9 @@ class Turns:
                 thoughts.append(block)
             else:
                 calls.append(_call(block, at))
-        message: Json = {"role": "assistant", "content": plain(parts) if parts else None}
+        message: Json = {"role": "assistant", "content": plain(parts) if parts else ""}
         if calls:
+            message["content"] = message["content"] or None
             message["tool_calls"] = calls
         self.messages.append(message | self._thoughts(thoughts))
 

@@ -67,7 +67,7 @@ def chat_of(body: Json, dropped: list[str]) -> Json:
     count_of(body, "max_tokens")
     chat = {k: v for k, v in body.items() if k not in _TRANSLATED and v is not None}
     chat["messages"] = [*_system(body, dropped), *_messages(body, dropped)]
-    chat |= _tools(body, dropped) | _thinking(body) | _output(body)
+    chat |= _tools(body, dropped) | _thinking(body, dropped) | _output(body)
     if body.get("stop_sequences"):
         chat["stop"] = body["stop_sequences"]
     metadata = object_of(body.get("metadata"), "metadata")
@@ -134,9 +134,12 @@ def _tool(tool: Json, where: str, dropped: list[str]) -> Json:
     return {"type": "function", "function": function, **mark_of(tool)}
 
 
-def _thinking(body: Json) -> Json:
+def _thinking(body: Json, dropped: list[str]) -> Json:
     """Anthropic counts the tokens of thinking, chat names an effort."""
     thinking = object_of(body.get("thinking"), "thinking")
+    only(thinking, ("type", "budget_tokens", "display"), (), "thinking", dropped)
+    if thinking.get("display") is not None:
+        dropped.append("thinking.display")
     kind = thinking.get("type")
     if kind in (None, "disabled", "adaptive"):
         return {}

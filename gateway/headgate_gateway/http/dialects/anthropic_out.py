@@ -11,6 +11,7 @@ from headgate_core.types import Json, Usage
 from headgate_gateway.http.dialects.in_turn import InTurn, Step
 from headgate_gateway.http.dialects.replies import Kind, Piece, Reading, joined
 from headgate_gateway.http.meta import meta
+from headgate_gateway.nesting import too_deep
 from headgate_gateway.sse import encode_named
 
 _STOPS = {
@@ -85,7 +86,9 @@ def _input(arguments: str) -> Json:
         value = orjson.loads(arguments)
     except orjson.JSONDecodeError:
         value = None
-    return value if isinstance(value, dict) else {"INVALID_JSON": arguments}
+    if isinstance(value, dict) and not too_deep(arguments.encode(), value):
+        return value
+    return {"INVALID_JSON": arguments}
 
 
 def _end(reading: Reading, stops: list[str], refused: bool) -> Json:
@@ -103,7 +106,7 @@ def _end(reading: Reading, stops: list[str], refused: bool) -> Json:
 def _usage(usage: Usage) -> Json:
     """Anthropic counts cached tokens beside ``input_tokens``, OpenAI within them."""
     return {
-        "input_tokens": usage.input_tokens - usage.cached_input_tokens,
+        "input_tokens": max(0, usage.input_tokens - usage.cached_input_tokens),
         "cache_read_input_tokens": usage.cached_input_tokens,
         "cache_creation_input_tokens": 0,
         "output_tokens": usage.output_tokens,

@@ -11,7 +11,7 @@ from headgate_core.context import Context
 from headgate_core.errors import HeadgateError, InvalidRequest
 from headgate_core.types import Json
 from headgate_gateway.http.dialects.members import refuse, unserved
-from headgate_gateway.http.dialects.replies import choices_of, number_of, said_by
+from headgate_gateway.http.dialects.replies import Kind, Speaker, choices_of, number_of
 from headgate_gateway.http.envelope import envelope
 from headgate_gateway.http.meta import Finale, with_meta
 from headgate_gateway.replies.texts import part
@@ -31,6 +31,8 @@ _NO_CHAT = {
     "modalities": "a completion is text; call /v1/chat/completions.",
 }
 
+_BORDER = "\n\n"
+"""Between a refusal that has been told as the text and a text that comes after it."""
 _REASONS = (None, "stop", "length", "content_filter")
 """Why a completion may have ended, as published; a call of a tool is its stop."""
 
@@ -43,6 +45,7 @@ class Completions:
     def __init__(self, body: Json) -> None:
         self._body = body
         self._finale: Finale | None = None
+        self._answers = _Answers()
         self.dropped: list[str] = []
         self.marks = False
         self.prompt = ""
@@ -79,7 +82,7 @@ class Completions:
 
     def whole(self, ctx: Context, body: Json) -> Json:
         """The completion."""
-        return _completion(ctx, body)
+        return self._answers.body(ctx, body)
 
     def settled(self, ctx: Context, said: Json) -> Json:
         """The completion with the ``headgate`` member."""
@@ -94,13 +97,13 @@ class Completions:
         """The chunk, unless it says nothing that a completion has."""
         if self._finale is not None:
             for passed in self._finale.pass_on(body):
-                yield from _encoded(ctx, passed)
+                yield from self._answers.encoded(ctx, passed)
 
     def closing(self, ctx: Context) -> Iterator[bytes]:
         """The finish chunk with the ``headgate`` member, the usage if asked, ``[DONE]``."""
         if self._finale is not None:
             for held in self._finale.close():
-                yield from _encoded(ctx, held)
+                yield from self._answers.encoded(ctx, held)
         yield DONE
 
     def failure(self, ctx: Context, error: HeadgateError) -> Iterator[bytes]:
@@ -121,35 +124,60 @@ def _prompt(prompt: Any) -> str:
     raise InvalidRequest("`prompt` must be a text that is not empty.", param="prompt")
 
 
-def _encoded(ctx: Context, body: Json) -> Iterator[bytes]:
-    said = _completion(ctx, body)
-    if said.get("usage") or any(_says(choice) for choice in said["choices"]):
-        yield encode(orjson.dumps(said))
-
-
 def _says(choice: Json) -> bool:
-    return bool(choice["text"] or choice["finish_reason"] or choice.get("reasoning_content"))
+    return any(choice.get(m) for m in ("text", "finish_reason", "reasoning_content", "refusal"))
 
 
-def _completion(ctx: Context, body: Json) -> Json:
-    """The body, or the chunk, of a completion. Thoughts keep their member's own name."""
-    kept = {k: v for k, v in body.items() if k not in ("id", "object", "choices")}
-    return {
-        "id": f"cmpl-{ctx.call_id}",
-        "object": "text_completion",
-        **kept,
-        "choices": [_choice(choice) for choice in choices_of(body)],
-    }
+class _Answers:
+    """The answers of one completion, whole or chunk by chunk."""
+
+    def __init__(self) -> None:
+        self._answers: dict[int, _Answer] = {}
+
+    def body(self, ctx: Context, body: Json) -> Json:
+        """The body, or the chunk, of a completion. Thoughts keep their member's own name."""
+        kept = {k: v for k, v in body.items() if k not in ("id", "object", "choices")}
+        shown = [self._choice(choice) for choice in choices_of(body)]
+        return {"id": f"cmpl-{ctx.call_id}", "object": "text_completion", **kept, "choices": shown}
+
+    def encoded(self, ctx: Context, body: Json) -> Iterator[bytes]:
+        """The chunk as an event, unless it says nothing that a completion has."""
+        said = self.body(ctx, body)
+        told = said.get("usage") or said.get("headgate")
+        if told or any(_says(choice) for choice in said["choices"]):
+            yield encode(orjson.dumps(said))
+
+    def _choice(self, choice: Json) -> Json:
+        index = number_of(choice)
+        reason = choice.get("finish_reason")
+        said = self._answers.setdefault(index, _Answer()).said(part(choice))
+        return {
+            "text": said.pop("text", ""),
+            "index": index,
+            "logprobs": None,
+            "finish_reason": reason if reason in _REASONS else "stop",
+            **said,
+        }
 
 
-def _choice(choice: Json) -> Json:
-    said = list(said_by(part(choice)))
-    reason = choice.get("finish_reason")
-    shown: Json = {
-        "text": "".join(text for kind, text in said if kind != "thinking"),
-        "index": number_of(choice),
-        "logprobs": None,
-        "finish_reason": reason if reason in _REASONS else "stop",
-    }
-    thought = "".join(text for kind, text in said if kind == "thinking")
-    return {**shown, "reasoning_content": thought} if thought else shown
+class _Answer:
+    """One answer. A refusal was checked apart from the text, so it is not joined to it."""
+
+    def __init__(self) -> None:
+        self._speaker = Speaker()
+        self._has: set[Kind] = set()
+
+    def said(self, holder: Json) -> dict[str, str]:
+        """What a message or a delta adds to each member of the choice."""
+        found: dict[str, str] = {}
+        # A message may hold both: its text comes first.
+        for kind, text in self._speaker.said(holder):
+            member = "reasoning_content" if kind == "thinking" else "text"
+            if kind == "refusal" and "text" in self._has:
+                member = "refusal"
+            elif kind == "text" and self._has == {"refusal"}:
+                text = _BORDER + text
+            found[member] = found.get(member, "") + text
+            if kind != "thinking":
+                self._has.add(kind)
+        return found

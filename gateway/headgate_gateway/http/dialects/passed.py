@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import orjson
 
@@ -14,6 +14,7 @@ from headgate_gateway.http.dialects.responses_out import response_error
 from headgate_gateway.http.envelope import envelope
 from headgate_gateway.http.meta import with_meta
 from headgate_gateway.sse import DONE, encode, encode_named
+from headgate_gateway.upstream import lenient_json
 
 
 class Passed(Protocol):
@@ -105,8 +106,8 @@ def data_of(event: bytes) -> Json:
     """The JSON object of an event; empty where it holds none."""
     lines = [line for line in event.split(b"\n") if line.startswith(b"data:")]
     try:
-        body: Any = orjson.loads(b"\n".join(line[5:] for line in lines))
-    except orjson.JSONDecodeError:
+        body = lenient_json.loads(b"\n".join(line[5:] for line in lines))
+    except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
 

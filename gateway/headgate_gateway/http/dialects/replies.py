@@ -6,13 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-import orjson
-
 from headgate_core.context import Context
 from headgate_core.errors import UpstreamMalformed
 from headgate_core.types import Json, Usage
 from headgate_gateway.replies.chunks import usage_of
 from headgate_gateway.replies.texts import part
+from headgate_gateway.replies.tool_numbers import Calls, said_in
 
 Kind: TypeAlias = Literal["thinking", "text", "refusal", "tool"]
 
@@ -46,11 +45,23 @@ def number_of(choice: Json) -> int:
         raise _malformed("index") from error
 
 
-def said_by(holder: Json) -> Iterator[tuple[Kind, str]]:
-    """Thoughts, texts and refusal of a message or a delta; content may be a list of parts."""
-    yield from _said("thinking", holder.get("reasoning_content") or holder.get("reasoning"))
-    yield from _said("text", holder.get("content"))
-    yield from _said("refusal", holder.get("refusal"))
+class Speaker:
+    """Reads what one choice says. Thoughts may come under two names, which were checked apart:
+
+    the first of them counts, and the other is no part of them.
+    """
+
+    def __init__(self) -> None:
+        self._thinks = ""
+
+    def said(self, holder: Json) -> Iterator[tuple[Kind, str]]:
+        """Thoughts, texts and refusal of a message or a delta; content may be a list of parts."""
+        for name in ("reasoning_content", "reasoning"):
+            if holder.get(name) and self._thinks in ("", name):
+                self._thinks = name
+                yield from _said("thinking", holder[name])
+        yield from _said("text", holder.get("content"))
+        yield from _said("refusal", holder.get("refusal"))
 
 
 def _said(kind: Kind, value: Any) -> Iterator[tuple[Kind, str]]:
@@ -96,7 +107,8 @@ class Reading:
     signed: list[Json] = field(default_factory=list)
     """Thoughts whose signature has come (in streams without their text), until it is used."""
     _usage: Usage | None = None
-    _calls: list[Json] = field(default_factory=list)
+    _calls: Calls = field(default_factory=Calls)
+    _speaker: Speaker = field(default_factory=Speaker)
 
     def read(self, body: Json) -> Iterator[Piece]:
         """The pieces of text in ``body``; a call without text yields one empty piece.
@@ -120,7 +132,7 @@ class Reading:
     @property
     def calls(self) -> bool:
         """Whether the reply calls a tool."""
-        return bool(self._calls)
+        return bool(self._calls.known)
 
     def _choice(self, choice: Json) -> Iterator[Piece]:
         finish = choice.get("finish_reason") or self.finish
@@ -134,35 +146,18 @@ class Reading:
         for block in blocks if isinstance(blocks, list) else ():
             if isinstance(block, dict) and isinstance(block.get("signature"), str):
                 self.signed += [block] if block["signature"] else []
-        for kind, text in said_by(holder):
+        for kind, text in self._speaker.said(holder):
             yield Piece(kind, kind, text)
-        for call in _objects(holder.get("tool_calls"), "tool_calls"):
-            yield self._call(call)
+        yield from self._called(holder, whole="message" in choice and "delta" not in choice)
 
-    def _call(self, call: Json) -> Piece:
-        function = call.get("function") or {}
-        if not isinstance(function, dict):
-            raise _malformed("tool_calls.function")
-        place = self._place(call)
-        known = self._calls[place]
-        known["id"] = known["id"] or str(call.get("id") or "")
-        known["name"] = known["name"] or str(function.get("name") or "")
-        text = function.get("arguments")
-        if not isinstance(text, str):  # an object, from servers that parse what the model said
-            text = "" if text is None else orjson.dumps(text).decode()
-        return Piece("tool", f"tool {place}", text, known["id"], known["name"])
-
-    def _place(self, call: Json) -> int:
-        """Which call this is. Servers that leave ``index`` out, or always say 0, give a new id."""
-        index, own = call.get("index"), call.get("id")
-        for place in reversed(range(len(self._calls))):
-            known = self._calls[place]
-            if index not in (None, known["index"]):
-                continue
-            if not own or not known["id"] or own == known["id"]:
-                return place
-        self._calls.append({"index": index, "id": "", "name": ""})
-        return len(self._calls) - 1
+    def _called(self, holder: Json, *, whole: bool) -> Iterator[Piece]:
+        pieces = _objects(holder.get("tool_calls"), "tool_calls")
+        for piece in pieces:
+            if not isinstance(piece.get("function") or {}, dict):
+                raise _malformed("tool_calls.function")
+        for piece, call, *_ in self._calls.place(pieces, whole=whole):
+            text = said_in(piece.get("function") or {})
+            yield Piece("tool", f"tool {call.place}", text, call.id, call.name)
 
 
 def _objects(value: Any, name: str) -> list[Json]:

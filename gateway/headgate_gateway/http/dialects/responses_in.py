@@ -55,6 +55,9 @@ _TRANSLATED = frozenset(
     | {"prompt", "include", "stream_options", *_OFF}
 )
 _TOOL = ("type", "name", "description", "parameters", "strict")
+_SUMMARIES = ("summary", "generate_summary")
+"""Two names of one wish. ``auto`` leaves it to the model what it tells; a chat model tells its
+thoughts or nothing."""
 
 
 def chat_of(body: Json, dropped: list[str]) -> Json:
@@ -169,9 +172,13 @@ def _tool(tool: Json, where: str) -> Json:
 
 def _reasoning(body: Json, dropped: list[str]) -> Json:
     reasoning = object_of(body.get("reasoning"), "reasoning")
-    only(reasoning, ("effort", "summary"), ("generate_summary",), "reasoning", dropped)
-    if reasoning.get("summary") is not None and "reasoning.summary" not in dropped:
-        dropped.append("reasoning.summary")
+    only(reasoning, ("effort", *_SUMMARIES), (), "reasoning", dropped)
+    for name in _SUMMARIES:
+        wanted = reasoning.get(name)
+        if wanted not in (None, "auto"):
+            raise unserved(f"reasoning.{name}", "chat upstreams do not sum up thoughts; `auto` is.")
+        if wanted and f"reasoning.{name}" not in dropped:
+            dropped.append(f"reasoning.{name}")
     effort = reasoning.get("effort")
     return {} if effort is None else {"reasoning_effort": effort}
 

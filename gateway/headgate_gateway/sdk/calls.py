@@ -1,0 +1,150 @@
+"""One call of litellm's SDK: what it returns, and what the wire says about it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from headgate_core.errors import UpstreamError, UpstreamMalformed, UpstreamTruncated
+from headgate_core.ports import ModelRequest
+from headgate_core.reply import Chunk, Done, Events, Facts
+from headgate_core.types import Json, Usage
+from headgate_gateway.replies.chunks import finishes, has_content, observe, usage_of, wants_usage
+from headgate_gateway.sdk.errors import mapped, noted
+from headgate_gateway.sdk.wire import Wire
+
+_CHARACTERS_PER_TOKEN = 4
+
+
+class Call:
+    """One call of the SDK, and what it got over the wire."""
+
+    def __init__(self, request: ModelRequest) -> None:
+        self.facts = Facts()
+        self._wire = Wire()
+        self._call_id = request.context.call_id if request.context is not None else "(no id)"
+        self._strip = not wants_usage(request.body)
+
+    async def made(self, function: Callable[..., Awaitable[Any]], arguments: Json) -> Any:
+        """What the SDK's function returns. Raises ``UpstreamError``."""
+        try:
+            with self._wire.listening():
+                return await function(**arguments)
+        except Exception as error:  # the SDK's own exceptions, mapped at one border
+            raise self._mapped(error) from error
+
+    async def stream(self, answer: Any) -> Events:
+        """The SDK ends a stream that was cut off as if it were whole, and makes up its reason.
+
+        So the chunk with the reason waits until what came over the wire has been looked at.
+        """
+        held: Json | None = None
+        try:
+            async for body in self._bodies(answer):
+                if held is not None:
+                    yield Chunk(held)
+                held = body if finishes(body) else None
+                if held is None:
+                    yield Chunk(body)
+        except UpstreamError:
+            self.facts.usage = _so_far(answer, self.facts)
+            raise
+        finally:
+            close = getattr(answer, "aclose", None)
+            if close is not None:
+                await close()
+        if held is not None:
+            yield Chunk(held)
+        yield Done()
+
+    async def _bodies(self, answer: Any) -> AsyncIterator[Json]:
+        """The chunks to show, as long as nothing is wrong on the wire. Raises ``UpstreamError``."""
+        items = aiter(answer)
+        while (item := await self._next(items)) is not None:
+            self._check()
+            body = plain_body(item)
+            if finishes(body):
+                self._told_why(answer)
+            observe(self.facts, body)
+            shown = _shown(body, self._strip)
+            if shown is not None:
+                yield shown
+        self._check(over=True)
+        self._told_why(answer)
+        if self.facts.usage is not None and not _reported(answer, default=True):
+            self.facts.usage = replace(self.facts.usage, estimated=True)
+
+    async def _next(self, items: AsyncIterator[Any]) -> Any:
+        """The next chunk, None at the end. Of some providers the SDK sends the request only now."""
+        try:
+            with self._wire.listening():
+                return await anext(items, None)
+        except Exception as error:  # the same, in mid-stream, mapped at one border
+            raise self._mapped(error) from error
+
+    def _check(self, *, over: bool = False) -> None:
+        fault = self._wire.fault(over=over)
+        if fault is not None:
+            raise fault
+
+    def _told_why(self, answer: Any) -> None:
+        """Of a provider whose end is not known: has the SDK made up the reason for the end?"""
+        reasons = ("received_finish_reason", "intermittent_finish_reason")
+        if self._wire.knows or not hasattr(answer, reasons[0]):
+            return
+        if not any(getattr(answer, reason, None) for reason in reasons):
+            raise UpstreamTruncated("The stream ended without a finish_reason.")
+
+    def _mapped(self, error: Exception) -> UpstreamError:
+        noted(error, self._call_id)
+        return mapped(error, self._wire)
+
+
+def plain_body(answer: Any) -> Json:
+    """The SDK's object as an OpenAI body. Raises ``UpstreamMalformed``."""
+    dump = getattr(answer, "model_dump", None)
+    body = dump(exclude_none=True) if dump is not None else answer
+    if not isinstance(body, Mapping):
+        raise UpstreamMalformed(f"The SDK returned a {type(answer).__name__}.")
+    plain = dict(body)
+    for choice in plain.get("choices") or ():
+        choice.setdefault("finish_reason", None)
+    return plain
+
+
+def _shown(body: Json, strip: bool) -> Json | None:
+    """The chunk as OpenAI's own streams have it: usage stands alone, and only where asked for."""
+    if not body.get("usage"):
+        return body
+    empty = not finishes(body) and not has_content(body)
+    if strip:
+        del body["usage"]
+        return None if empty else body
+    return {**body, "choices": []} if empty else body
+
+
+def _reported(answer: Any, *, default: object = ()) -> Any:
+    """The usages in the provider's own chunks; ``default`` where the SDK keeps none."""
+    chunks: Iterable[Any] | None = getattr(answer, "chunks", None)
+    if chunks is None:
+        return default
+    return [chunk.usage for chunk in chunks if getattr(chunk, "usage", None)]
+
+
+def _so_far(answer: Any, facts: Facts) -> Usage | None:
+    """What a stream that broke off had reported, the most of each number; None = nothing.
+
+    Some report a first token before the text: then the tokens of the text count, left to others.
+    """
+    told = [usage_of(plain_body(usage)) for usage in _reported(answer)]
+    if not told:
+        return facts.usage
+    written = max(usage.output_tokens for usage in told)
+    return Usage(
+        input_tokens=max(usage.input_tokens for usage in told),
+        output_tokens=written * (written * _CHARACTERS_PER_TOKEN >= facts.output_characters),
+        cached_input_tokens=max(usage.cached_input_tokens for usage in told),
+        reasoning_tokens=max(usage.reasoning_tokens for usage in told),
+        estimated=True,
+    )

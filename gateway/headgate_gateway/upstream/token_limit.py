@@ -1,0 +1,28 @@
+"""The two names of the bound on an answer's length: which one a model of OpenAI's wire takes.
+
+OpenAI's reasoning models refuse ``max_tokens`` and take ``max_completion_tokens``; many servers
+of the same wire know the older name alone.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, TypeAlias
+
+from headgate_core.types import Json
+
+OLD, NEW = "max_tokens", "max_completion_tokens"
+TokenLimit: TypeAlias = Literal["auto", "max_tokens", "max_completion_tokens"]
+
+_REASONS = re.compile(r"(?:^|/)(?:o[1-9]\d*|gpt-[5-9]|gpt-[1-9]\d|codex)(?:$|[-.:@])")
+
+
+def named(body: Json, model: str, wanted: TokenLimit) -> Json:
+    """The body with its bound under the name that the model takes; one with both stays."""
+    if wanted == "auto" and _REASONS.search(model) is None:
+        return body
+    name = NEW if wanted == "auto" else wanted
+    other = OLD if name == NEW else NEW
+    if body.get(other) is None or body.get(name) is not None:
+        return body
+    return {name if k == other else k: v for k, v in body.items() if k != name}
