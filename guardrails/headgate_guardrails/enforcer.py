@@ -63,7 +63,10 @@ class Enforcer:
         """Take the next piece; returns what is cleared. Raises ``Stopped`` or ``GuardFailed``."""
         if not text:
             return ""
-        await self._append(text, final=False)
+        if len(text) > FRAME:
+            await self._append(text, final=False)
+        else:
+            self._take(text, final=False)
         return await self._advance(final=False)
 
     async def flush(self) -> str:
@@ -103,7 +106,10 @@ class Enforcer:
 
     def _decided(self) -> int:
         """How far every check has decided about every reading."""
-        written, texts = self._readings.written, self._readings.texts
+        texts, written = self._readings.texts, self._readings.written
+        if len(texts) == 1:
+            decided = [watch.lanes[0].scan.decided for watch in self._watches()]
+            return self._border(min([texts[0].end, *decided]))
         limits = [written(level, text.end) for level, text in enumerate(texts)]
         for watch in self._watches():
             limits += [written(level, lane.scan.decided) for level, lane in enumerate(watch.lanes)]
@@ -121,7 +127,7 @@ class Enforcer:
         text = self._readings.texts[0]
         cleared = mask(text.piece(start, until), masks, start, self._structure.stand_in)
         needs = [
-            min([own.end, *(w.lanes[level].scan.needs for w in self._watches())])
+            min([own.end, *[w.lanes[level].scan.needs for w in self._watches()]])
             for level, own in enumerate(self._readings.texts)
         ]
         self._readings.forget(until, needs)

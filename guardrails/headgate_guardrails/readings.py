@@ -114,6 +114,9 @@ class Readings:
 
     def append(self, more: str, final: bool) -> None:
         """The next piece as written; ``final`` = no more will come."""
+        if not self._decoded and "\\" not in more:
+            self.texts[0].append(more)
+            return
         piece = more
         for level in range(MOST_READINGS):
             text = self.texts[level]
@@ -135,13 +138,13 @@ class Readings:
 
     def span(self, level: int, span: Span) -> Span:
         """A finding of a reading: all that stands for its characters as written."""
-        if not level:
-            return span
         start, end = self.written(level, span.start), self.written(level, span.end)
         return Span(start, end, span.kind, span.score)
 
     def border(self, position: int, *, up: bool) -> int:
         """The nearest position, from one of the text as written, that lies within no escape."""
+        if not self._decoded:
+            return position
         for reading in self._decoded:
             position = reading.from_parent(position, up=up)
         return self.written(len(self._decoded), position)
@@ -149,6 +152,8 @@ class Readings:
     def forget(self, until: int, needs: Sequence[int]) -> None:
         """Nothing written before ``until``, nor before a reading's ``needs``, is asked for."""
         self.texts[0].forget(min(until, needs[0]))
+        if not self._decoded:
+            return
         own = until
         for reading, need in zip(self._decoded, needs[1:], strict=True):
             own = reading.from_parent(own, up=False)

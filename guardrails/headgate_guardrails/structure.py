@@ -18,6 +18,8 @@ _BARE = "0123456789+-.eEtrufalsn"
 _FREE = re.compile(rf"[\s{{\[,:{re.escape(_BARE)}]*")
 _SPACE = re.compile(r"\s*")
 _VALUE = re.compile(rf"[{re.escape(_BARE)}]+")
+MOST_UNREAD = 65_536
+"""Characters that wait to be read, because most texts are never asked about."""
 LONGEST_NUMBER = 400
 """Characters of a number, or of true, false and null, that stay together."""
 
@@ -41,11 +43,22 @@ class Structure:
         self._escaped = False
         self._edges: list[int] = []
         """Where strings begin and end, in turn; the quotation marks lie outside."""
+        self._unread: list[str] = []
+        self._size = 0
         self._inside_before = False
         """Whether the text before the first of these edges is a string."""
 
     def append(self, more: str) -> None:
-        """The next piece of the text as written."""
+        """The next piece of the text as written. It is read when somebody asks about it."""
+        if self._over is None:
+            self._unread.append(more)
+            self._size += len(more)
+            if self._size > MOST_UNREAD:
+                self._read()
+
+    def _read(self) -> None:
+        more = "".join(self._unread)
+        self._unread, self._size = [], 0
         if self._over is not None:
             return
         if self._head is not None:
@@ -105,21 +118,22 @@ class Structure:
 
     def holds(self, start: int, end: int) -> bool:
         """Whether the text is JSON between these positions, as far as it has come."""
+        if self._unread:
+            self._read()
         begun = self._head is None and start >= self._begin
         return begun and (self._over is None or end <= self._over)
 
     def in_string(self, position: int) -> bool:
-        """Whether the character there belongs to what a string says."""
+        """Whether the character there belongs to what a string says; ask ``holds`` first."""
         return bool(bisect_right(self._edges, position) % 2) != self._inside_before
 
     def bare_before(self, text: Text, position: int, least: int) -> int:
         """Where the number or name begins that stands right before ``position``, else that."""
-        if self._head is not None:
-            return position
-        inside = self.in_string(position) or self.in_string(position - 1)
-        if inside or not self.holds(position, position):
-            return position
         before = text.piece(max(least, position - LONGEST_NUMBER), position)
+        if not before or before[-1] not in _BARE or not self.holds(position, position):
+            return position
+        if self.in_string(position) or self.in_string(position - 1):
+            return position
         return position - len(before) + len(before.rstrip(_BARE))
 
     def widened(self, text: Text, start: int, end: int, least: int) -> tuple[int, int]:
@@ -150,6 +164,8 @@ class Structure:
 
     def forget(self, before: int) -> None:
         """Nothing before this position will be asked for again."""
+        if not self._edges:
+            return
         n = bisect_right(self._edges, before)
         self._inside_before ^= bool(n % 2)
         del self._edges[:n]

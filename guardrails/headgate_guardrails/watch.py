@@ -58,7 +58,7 @@ class Watch:
             for level, lane in enumerate(self.lanes):
                 lane.asking.begin()
                 async for spans in lane.scan.step(readings.texts[level], final):
-                    found += [readings.span(level, span) for span in spans]
+                    found += [readings.span(level, span) for span in spans] if level else spans
         except CheckError as error:
             self.fault = str(error)
         return found

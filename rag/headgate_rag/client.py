@@ -8,6 +8,7 @@ from typing import Any
 from headgate_core import plugins
 from headgate_core.daemon import DaemonClient
 from headgate_core.errors import ConfigurationError
+from headgate_core.settings import environment
 from headgate_core.settings.base import PluginUse
 from headgate_core.settings.gateway import GatewaySettings
 from headgate_core.types import Passage
@@ -42,8 +43,13 @@ class IndexClient:
 
     def __init__(self, settings: GatewaySettings) -> None:
         self._settings = settings
+        # Threads of the model that have nothing to do would else spin on the cores that serve.
+        waits = environment.get("OMP_WAIT_POLICY", "PASSIVE") or ""
         self._daemon = DaemonClient(
-            "index", settings.data_dir, "headgate_rag.process.handler:create"
+            "index",
+            settings.data_dir,
+            "headgate_rag.process.handler:create",
+            env={"OMP_WAIT_POLICY": waits},
         )
 
     async def embed(self, texts: Sequence[str], embedder: PluginUse) -> list[list[float]]:

@@ -130,3 +130,16 @@ def test_the_error_says_what_happened_and_nothing_of_the_sdk(
                 assert error["message"] == "no luck today", (case, error)
 
     with_hosted(tmp_path, monkeypatch, each, one, CASES)
+
+
+def test_what_the_sdk_raised_is_in_the_log_with_the_calls_id_and_no_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def each(place: Place, fake: RawUpstream) -> None:
+        fake.script = failing(DIALECTS[2])
+        error = (await ask(place, "html-whole", "html-whole")).json["error"]
+        [line] = [r.getMessage() for r in caplog.records if r.name == "headgate.providers"]
+        assert error["call_id"] in line and "JSONDecodeError" in line
+        assert "hello" not in line and "kind:" not in line
+
+    with_hosted(tmp_path, monkeypatch, each, DIALECTS[2], CASES)

@@ -20,7 +20,9 @@ class InProcessDaemon:
     asked: list[str] = []  # noqa: RUF012 - shared on purpose: clients come and go
     fail_at: int = 0
 
-    def __init__(self, name: str, data_dir: Path, factory: str) -> None:
+    def __init__(
+        self, name: str, data_dir: Path, factory: str, env: Mapping[str, str] | None = None
+    ) -> None:
         self._data_dir = data_dir
         self._handler: IndexProcess | None = None
 

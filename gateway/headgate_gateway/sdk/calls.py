@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from dataclasses import replace
 from typing import Any
 
-from headgate_core.errors import UpstreamError, UpstreamMalformed, UpstreamTruncated
+from headgate_core.errors import UpstreamError, UpstreamMalformed, UpstreamStatus, UpstreamTruncated
 from headgate_core.ports import ModelRequest
 from headgate_core.reply import Chunk, Done, Events, Facts
 from headgate_core.types import Json, Usage
@@ -97,8 +97,10 @@ class Call:
             raise UpstreamTruncated("The stream ended without a finish_reason.")
 
     def _mapped(self, error: Exception) -> UpstreamError:
-        noted(error, self._call_id)
-        return mapped(error, self._wire)
+        found = mapped(error, self._wire)
+        if not isinstance(found, UpstreamStatus):  # a reply with a status explains itself
+            noted(error, self._call_id)
+        return found
 
 
 def plain_body(answer: Any) -> Json:

@@ -54,8 +54,8 @@ class Ends:
 
     @property
     def ended(self) -> bool:
-        """Whether the provider itself has said why the answer ends."""
-        return self._stopped or bool(self._parts and all(self._parts.values()))
+        """Whether the provider itself has said why the answer ends, or that nothing follows."""
+        return self._stopped or bool(self._parts and (self.closed or all(self._parts.values())))
 
     def read(self, body: Json, name: str = "") -> None:
         """One event; ``name`` is what stands in its frame, where its frame has one."""

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headgate_rag.versions import NO_FOLDER
-
 if TYPE_CHECKING:
     from headgate_rag.ingest import IngestReport
 
@@ -64,6 +62,8 @@ def _summary(report: IngestReport) -> str:
 
 
 def _again(report: IngestReport) -> str:
+    from headgate_rag.versions import NO_FOLDER
+
     if report.damage == NO_FOLDER:
         return "the index was missing and has been built again"
     return f"the index was damaged ({report.damage.rstrip('.')}) and has been built again"
