@@ -13,6 +13,13 @@ from headgate_core.types import Json
 from headgate_gateway.nesting import MOST_LEVELS, too_deep
 from headgate_gateway.upstream import lenient_json
 
+CALLERS = (
+    *("context_", "content_", "image_", "empty_image", "failed_to_download_image"),
+    *(f"invalid_{n}" for n in ("prompt", "image", "base64_image", "request", "value", "type")),
+    *(f"unsupported_{n}" for n in ("image", "file", "value", "parameter")),
+)
+"""How codes begin of failures that the caller can mend; others, of credentials say, are not his."""
+THROTTLED = ("rate_limit_exceeded", "rate_limit_error")
 _CREDENTIALS = (401, 402, 403)
 _NO_ERROR: tuple[object, ...] = (None, False, "")
 """What some servers put into ``error`` when there is none; an empty object is an error."""
@@ -57,10 +64,25 @@ def named_error(data: bytes) -> UpstreamError:
 
 def _failure(body: Json) -> UpstreamError:
     error = _error_of(body)
-    code = error.get("code")
-    if isinstance(code, int) and 400 <= code < 600:
-        return status_error(code, {}, orjson.dumps({"error": error}))
+    status = _meant(error)
+    if status is not None:
+        return status_error(status, {}, orjson.dumps({"error": error}))
     return UpstreamError(_message(error) or "The upstream reported an error.")
+
+
+def _meant(error: Json) -> int | None:
+    """The status that the upstream would have answered with, had it known before it began."""
+    code = error.get("code")
+    if isinstance(code, str) and code.isdecimal() and len(code) == 3:
+        code = int(code)
+    if isinstance(code, int) and 400 <= code < 600:
+        return code
+    word = _code(error)
+    if word in THROTTLED:
+        return 429
+    if word.startswith(CALLERS) or (not _text(code) and word == "invalid_request_error"):
+        return 400
+    return None
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
-
 from headgate_core.errors import UpstreamError, UpstreamMalformed, UpstreamTruncated
 from headgate_core.reply import Event, Facts, Raw
 from headgate_core.types import Json
 from headgate_gateway.replies.chunks import usage_of
 from headgate_gateway.sse import SseEvent
-from headgate_gateway.upstream.errors import parsed, reported, status_error
+from headgate_gateway.upstream.errors import parsed, reported
 
 _STARTING = frozenset(
     f"response.{name}"
@@ -21,12 +19,6 @@ _STARTING = frozenset(
 """Events that bring nothing yet: while there are no others, another target may still answer."""
 _ENDS = frozenset({"response.completed", "response.incomplete"})
 _FAILURES = frozenset({"error", "response.failed", "response.cancelled"})
-_CALLERS = (
-    *("context_", "content_", "image_", "empty_image", "failed_to_download_image"),
-    *(f"invalid_{n}" for n in ("prompt", "image", "base64_image", "request", "value", "type")),
-    *(f"unsupported_{n}" for n in ("image", "file", "value", "parameter")),
-)
-"""How codes begin of failures that the caller can mend; others, of credentials say, are not his."""
 _CALLS = ("function_call", "custom_tool_call")
 
 
@@ -132,11 +124,6 @@ def _finished(facts: Facts, response: Json) -> None:
 def _failure(error: Any) -> UpstreamError:
     """A response that failed: the caller's own fault keeps its code, all else may be retried."""
     said: Json = error if isinstance(error, dict) else {"message": str(error)}
-    code = str(said.get("code") or "")
-    if code == "rate_limit_exceeded":
-        return status_error(429, {}, orjson.dumps({"error": said}))
-    if code.startswith(_CALLERS) or (not code and said.get("type") == "invalid_request_error"):
-        return status_error(400, {}, orjson.dumps({"error": said}))
     failure = reported({"error": said})
     return failure or UpstreamError("The upstream's response failed.")
 
