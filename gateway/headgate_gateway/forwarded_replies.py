@@ -13,16 +13,19 @@ _LISTS = {"embeddings": "data", "rerank": "results", "moderations": "results"}
 
 
 def observe_forwarded(endpoint: str, facts: Facts, body: Json) -> None:
-    """Read beside the path what the record needs. Raises ``UpstreamMalformed``."""
+    """Read beside the path what the record needs. Raises ``UpstreamMalformed``.
+
+    Usage is read first: the tokens of a reply that is thrown away cost money too.
+    """
+    usage = body.get("usage")
+    if isinstance(usage, dict):
+        facts.usage = _usage(usage)
     member = _LISTS[endpoint]
     if not isinstance(body.get(member), list):
         raise UpstreamMalformed(f"The reply has no `{member}`.")
     facts.content = True
     facts.model = _text(body.get("model"))
     facts.response_id = _text(body.get("id"))
-    usage = body.get("usage")
-    if isinstance(usage, dict):
-        facts.usage = _usage(usage)
 
 
 def _usage(usage: Json) -> Usage | None:

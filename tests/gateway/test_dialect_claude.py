@@ -9,6 +9,7 @@ import anthropic
 import orjson
 import pytest
 from aiohttp import web
+from asking import client_of, user
 from configs import write_config
 from running import Server, serving
 from upstream import Answer, Upstream, replies, says, send_events, upstream
@@ -28,6 +29,12 @@ pools:
     targets: [{{provider: sdk, model: anthropic/claude-haiku-4-5}}]
     retries: {{attempts: 1}}
     fallbacks: [other]
+routes:
+  - {{name: guarded, pool: claude, guards: [addresses]}}
+"""
+POLICY = """name: addresses
+checks:
+  - {name: personal, use: pii, at: [output, tool_calls], action: mask, options: {types: [email]}}
 """
 THOUGHT: Json = {"type": "thinking", "thinking": "Rain, so an umbrella.", "signature": "c2ln"}
 CALL: Json = {"type": "tool_use", "id": "t1", "name": "f", "input": {"a": 1}}
@@ -124,6 +131,8 @@ def named(body: Json) -> bytes:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Upstream]]:
     folder = tmp_path_factory.mktemp("claude")
+    (folder / "guardrails").mkdir()
+    (folder / "guardrails" / "addresses.yaml").write_text(POLICY)
     with upstream(claude()) as fake:
         config = write_config(folder, CONFIG.format(base=fake.url.removesuffix("/v1")))
         with serving(config, env={"TEST_KEY": "test-key"}) as server:
@@ -152,6 +161,62 @@ def test_a_signed_thought_goes_out_and_comes_back(
         raw = client.messages.with_raw_response.create(model="claude", messages=turns, **ASKED)
     assert "x-headgate-dropped" not in raw.headers
     assert fake.seen[-1]["messages"][1]["content"][0] == THOUGHT
+
+
+CACHES = {"cache_creation_input_tokens": 3, "cache_read_input_tokens": 7}
+
+
+def caching() -> Answer:
+    """Says of 21 tokens in that 3 were written to the cache and 7 read from it."""
+    usage = {"input_tokens": 11, "output_tokens": 7, **CACHES}
+
+    async def answer(request: web.Request, body: Json) -> web.StreamResponse:
+        if not body.get("stream"):
+            return web.json_response({**MESSAGE, "usage": usage})
+        told = list(events())
+        told[0]["message"]["usage"] = {**usage, "output_tokens": 1}
+        return await send_events(request, [named(e) for e in told])
+
+    return answer
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_tokens_of_caches_are_told_as_claude_told_them(
+    place: tuple[Server, Upstream], stream: bool
+) -> None:
+    server, fake = place
+    fake.answers[:] = [caching()]
+    with anthropic.Anthropic(base_url=server.url, api_key="none", max_retries=0) as client:
+        if stream:
+            with client.messages.stream(model="claude", messages=[USER], **ASKED) as streamed:
+                message = streamed.get_final_message()
+        else:
+            message = client.messages.create(model="claude", messages=[USER], **ASKED)
+    told = message.usage.model_dump()
+    assert {name: told[name] for name in CACHES} == CACHES
+    assert (told["input_tokens"], told["output_tokens"]) == (11, 7)
+
+
+@pytest.mark.parametrize("model", ["claude", "guarded"])
+def test_the_usage_of_a_stream_comes_last_and_without_choices(
+    place: tuple[Server, Upstream], model: str
+) -> None:
+    server, fake = place
+    fake.answers[:] = [caching()]
+    with client_of(server.url) as client:
+        chunks = list(
+            client.chat.completions.create(
+                model=model,
+                messages=user("What do I need?"),
+                stream=True,
+                stream_options={"include_usage": True},
+            )
+        )
+    *before, last = chunks
+    assert last.choices == [] and last.usage is not None
+    assert (last.usage.prompt_tokens, last.usage.completion_tokens) == (21, 7)
+    assert all(c.choices and c.usage is None for c in before)
+    assert before[-1].choices[0].finish_reason == "tool_calls"
 
 
 def test_a_signature_is_named_where_nobody_reads_it(place: tuple[Server, Upstream]) -> None:

@@ -74,8 +74,11 @@ def test_a_call_id_is_needed_whole_over_the_wire(place: Place) -> None:
 )
 def test_usage_that_cannot_be_is_not_booked(place: Place, usage: Any) -> None:
     place.fake.answers[:] = [answers({**completion("ok"), "usage": usage})]
-    status, body = place.server.chat("locked", "hi")
-    assert (status, body["error"]["code"]) == (502, "upstream_malformed")
+    status, body = place.server.chat("locked", "hi", headgate={"meta": True})
+    assert (status, body["choices"][0]["message"]["content"]) == (200, "ok")
+    status, call = place.server.get(f"/v1/calls/{body['headgate']['call_id']}")
+    told = call["usage"]
+    assert (told["input_tokens"], told["output_tokens"], told["estimated"]) == (1, 1, True)
 
 
 @pytest.mark.parametrize("choices", [[None], ["x"], [{"index": "a", "message": {}}]])

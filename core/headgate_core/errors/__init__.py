@@ -8,7 +8,8 @@
     ``Overloaded``, ``Blocked``
   ``UpstreamError``           the model's side failed (5xx)
     ``UpstreamUnreachable``, ``UpstreamStatus``, ``UpstreamTimeout``, ``UpstreamTruncated``,
-    ``UpstreamMalformed``, ``UpstreamCredentialsExhausted``, ``EgressRefused``
+    ``UpstreamMalformed``, ``UpstreamTooLarge``, ``UpstreamCredentialsExhausted``,
+    ``EgressRefused``
   ``ServiceError``            our own side failed
     ``StoreError``, ``BrokenIndex``, ``GuardFailed``, ``RetrievalFailed``,
     ``MissingExtra``, ``ShuttingDown``, ``Internal``
@@ -47,6 +48,7 @@ from headgate_core.errors.upstream import (
     UpstreamMalformed,
     UpstreamStatus,
     UpstreamTimeout,
+    UpstreamTooLarge,
     UpstreamTruncated,
     UpstreamUnreachable,
 )
@@ -82,6 +84,7 @@ __all__ = [
     "UpstreamMalformed",
     "UpstreamStatus",
     "UpstreamTimeout",
+    "UpstreamTooLarge",
     "UpstreamTruncated",
     "UpstreamUnreachable",
 ]

@@ -65,6 +65,16 @@ class UpstreamMalformed(UpstreamError):
     """The reply is not what its content type and endpoint promise."""
 
     code = "upstream_malformed"
+    worked: bool = True
+    """False: what came is no reply of a model, so none has been at work."""
+
+
+class UpstreamTooLarge(UpstreamMalformed):
+    """The reply is larger than its provider may pass on; another one would be so too."""
+
+    code = "upstream_too_large"
+    retryable = False
+    sdk_may_retry: ClassVar[bool | None] = False
 
 
 class UpstreamStatus(UpstreamError):

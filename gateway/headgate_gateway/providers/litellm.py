@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from headgate_core.endpoints import CHAT
+from headgate_core.ids import uuid7
 from headgate_core.ports import ModelRequest
-from headgate_core.reply import Chunk, Done, Events, Reply
+from headgate_core.reply import Facts, Reply
 from headgate_core.settings.environment import quiet_dependencies
 from headgate_core.types import Json
 from headgate_gateway.forwarded_replies import observe_forwarded
 from headgate_gateway.replies.chunks import observe
-from headgate_gateway.sdk.calls import Call, plain_body
-from headgate_gateway.sdk.clients import renew_clients
+from headgate_gateway.sdk.calls import Call
+from headgate_gateway.sdk.clients import close_clients, keep_apart, renew_clients
 from headgate_gateway.sdk.cohere import read_cohere
 from headgate_gateway.sdk.endpoints import FUNCTIONS, encoded, foreign, passed, unsupported_by
 from headgate_gateway.sdk.fetches import fetch_nothing
@@ -39,18 +40,17 @@ class Litellm:
     arguments: dict[str, Any] = field(default_factory=dict)
     members: list[str] = field(default_factory=list)
     _sdk: Any = field(default=None, init=False, repr=False)
+    _owner: str = field(default_factory=uuid7, init=False, repr=False, compare=False)
 
     async def chat(self, request: ModelRequest, model: str) -> Reply:
         """Send one chat completion through the SDK. Raises ``UpstreamError``."""
         sdk = await self._loaded()
         arguments = self._arguments(request, model)
-        call = Call(request)
+        call = Call(request, self._owner)
+        if not request.stream:
+            return await call.whole(sdk.acompletion, arguments, observe)
         answer = await call.made(sdk.acompletion, arguments)
-        if request.stream:
-            return Reply(True, call.stream(answer), call.facts)
-        body = plain_body(answer)
-        observe(call.facts, body)
-        return Reply(False, _whole(body), call.facts)
+        return Reply(True, call.stream(answer), call.facts)
 
     async def forward(self, request: ModelRequest, model: str) -> Reply:
         """Embeddings, rerank and moderations through the SDK. Raises ``UpstreamError``."""
@@ -58,11 +58,12 @@ class Litellm:
         arguments = self._arguments(request, model)
         del arguments["stream"]
         wanted = arguments.pop("encoding_format", None)
-        call = Call(request)
-        answer = await call.made(getattr(sdk, FUNCTIONS[request.endpoint]), arguments)
-        body = encoded(plain_body(answer), wanted)
-        observe_forwarded(request.endpoint, call.facts, body)
-        return Reply(False, _whole(body), call.facts)
+
+        def read_facts(facts: Facts, body: Json) -> None:
+            observe_forwarded(request.endpoint, facts, encoded(body, wanted))
+
+        function = getattr(sdk, FUNCTIONS[request.endpoint])
+        return await Call(request, self._owner).whole(function, arguments, read_facts)
 
     async def unsupported(self, request: ModelRequest, model: str) -> Sequence[str]:
         """Members that never reach the SDK, and those that it knows this model not to take."""
@@ -82,6 +83,11 @@ class Litellm:
             self._sdk = await asyncio.to_thread(_import)
         renew_clients(self._sdk)
         return self._sdk
+
+    async def close(self) -> None:
+        """Close the connections of the SDK's clients that were made for this provider."""
+        if self._sdk is not None:
+            await close_clients(self._sdk, self._owner)
 
     def _arguments(self, request: ModelRequest, model: str) -> Json:
         body = passed(request.body, self.members)
@@ -114,9 +120,5 @@ def _import() -> Any:
     fetch_nothing(sdk)
     read_cohere()
     watch()
+    keep_apart(sdk)
     return sdk
-
-
-async def _whole(body: Json) -> Events:
-    yield Chunk(body)
-    yield Done()

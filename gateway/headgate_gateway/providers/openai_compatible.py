@@ -18,11 +18,18 @@ from headgate_core.reply import Chunk, Done, Events, Facts, Raw, Reply
 from headgate_core.types import Json
 from headgate_gateway.credentials import Credentials
 from headgate_gateway.forwarded_replies import observe_forwarded
-from headgate_gateway.replies.chunks import observe, wants_choices, wants_usage
+from headgate_gateway.replies.chunks import (
+    counts,
+    observe,
+    observe_spent,
+    wants_choices,
+    wants_usage,
+)
+from headgate_gateway.replies.salvage import is_page, salvage
 from headgate_gateway.upstream.chat_stream import ChatStream, Sorter, events
 from headgate_gateway.upstream.dropped import dropped
 from headgate_gateway.upstream.errors import parsed, reported
-from headgate_gateway.upstream.http import UpstreamHttp, authorities, checked, read
+from headgate_gateway.upstream.http import UpstreamHttp, answer, authorities, checked
 from headgate_gateway.upstream.responses import ResponseStream, observe_response
 from headgate_gateway.upstream.token_limit import TokenLimit, named
 
@@ -177,26 +184,27 @@ class OpenaiCompatible:
         read_facts: Callable[[Facts, Json], None],
     ) -> Events:
         try:
-            raw = await read(response, int(self.max_reply_mb * 1e6))
+            raw = await answer(response, self.max_reply_mb, facts)
         finally:
             response.close()  # does nothing once the body was read to its end
-        body = parsed(raw, again=parse)
-        read_facts(facts, body)
+        body = _understood(raw, facts, read_facts, again=parse)
         yield Chunk(body) if parse else Raw(raw)
         yield Done()
 
     async def _forwarded(
         self, response: ClientResponse, facts: Facts, request: ModelRequest
     ) -> Events:
+        def read_facts(facts: Facts, body: Json) -> None:
+            failure = reported(body)
+            if failure is not None:
+                raise failure
+            observe_forwarded(request.endpoint, facts, body)
+
         try:
-            raw = await read(response, int(self.max_reply_mb * 1e6))
+            raw = await answer(response, self.max_reply_mb, facts)
         finally:
             response.close()  # does nothing once the body was read to its end
-        body = parsed(raw)
-        failure = reported(body)
-        if failure is not None:
-            raise failure
-        observe_forwarded(request.endpoint, facts, body)
+        body = _understood(raw, facts, read_facts)
         yield Chunk(body) if request.parsed else Raw(raw)
         yield Done()
 
@@ -219,6 +227,20 @@ class OpenaiCompatible:
         yield Done()
 
 
+def _understood(
+    raw: bytes, facts: Facts, read_facts: Callable[[Facts, Json], None], *, again: bool = False
+) -> Json:
+    """The body, once ``read_facts`` has taken it. Raises ``UpstreamError``."""
+    try:
+        body = parsed(raw, again=again)
+        read_facts(facts, body)
+    except UpstreamMalformed as error:
+        error.worked = not is_page(raw)
+        salvage(facts, raw)
+        raise
+    return body
+
+
 def _observe(facts: Facts, body: Json) -> None:
     """Read a whole completion. Raises ``UpstreamError`` when it is none."""
     try:
@@ -227,7 +249,8 @@ def _observe(facts: Facts, body: Json) -> None:
             observe(facts, body)
     except (AttributeError, TypeError, ValueError) as error:
         raise UpstreamMalformed("The reply is not shaped like a chat completion.") from error
-    if failure is None and not isinstance(body.get("choices"), list):
-        failure = UpstreamMalformed("The reply has no `choices`.")
     if failure is not None:
+        observe_spent(facts, body)
         raise failure
+    if not (body.get("choices") or (body.get("choices") == [] and counts(facts.usage))):
+        raise UpstreamMalformed("The reply has no `choices`.")

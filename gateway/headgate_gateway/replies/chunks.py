@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import orjson
 
@@ -44,34 +45,51 @@ MOST_TOKENS = 2**53
 """No reply has more tokens than this: what claims to is not to be believed."""
 
 
-def usage_of(usage: Json) -> Usage:
+def usage_of(usage: Any) -> Usage:
     """The ``usage`` member of an OpenAI body as ``Usage``; absent numbers count as 0.
 
-    Raises ``ValueError`` for numbers that no reply can have: money hangs on them.
+    So do numbers that no reply can have, money hangs on them: the rest is an estimate then.
     """
-    prompt = usage.get("prompt_tokens_details") or {}
-    completion = usage.get("completion_tokens_details") or {}
-    return Usage(
-        input_tokens=_tokens(usage, "prompt_tokens"),
-        output_tokens=_tokens(usage, "completion_tokens"),
-        cached_input_tokens=_tokens(prompt, "cached_tokens"),
-        reasoning_tokens=_tokens(completion, "reasoning_tokens"),
-    )
+    prompt = _details(usage, "prompt_tokens_details")
+    completion = _details(usage, "completion_tokens_details")
+    told = [_tokens(usage, "prompt_tokens"), _tokens(usage, "completion_tokens")]
+    told += [_tokens(prompt, "cached_tokens"), _tokens(completion, "reasoning_tokens")]
+    read, written, cached, reasoned = (count or 0 for count in told)
+    return Usage(read, written, cached, reasoned, estimated=None in told)
 
 
-def _tokens(holder: Json, name: str) -> int:
-    value = holder.get(name) or 0
+def cache_written(usage: Any) -> int:
+    """Of the input tokens those that were written to a cache, as Claude's hosts tell them."""
+    details = _details(usage, "prompt_tokens_details")
+    told = _tokens(usage, "cache_creation_input_tokens")
+    return told or _tokens(details, "cache_creation_tokens") or 0
+
+
+def counts(usage: Usage | None) -> bool:
+    """Whether it counts anything."""
+    return usage is not None and bool(usage.input_tokens or usage.output_tokens)
+
+
+def _details(usage: Any, name: str) -> Any:
+    return (usage.get(name) or {}) if isinstance(usage, dict) else {}
+
+
+def _tokens(holder: Any, name: str) -> int | None:
+    """None = not to be believed."""
+    value = (holder.get(name) or 0) if isinstance(holder, dict) else None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_TOKENS:
-        raise ValueError(f"usage.{name} is no number of tokens")
+        return None
     return value
 
 
 def observe(facts: Facts, body: Json) -> None:
     """Read beside the path what the record needs. The last usage wins; it is never added up.
 
-    A ``message`` that repeats the deltas of a stream is taken out of ``body``.
+    Usage is read first: the tokens of a reply that is thrown away cost money too. What ``body``
+    says in a form of its own and needs not, and a ``message`` that repeats the deltas of a stream,
+    is taken out of it.
     Raises ``UpstreamMalformed`` when the body is not shaped like a chat completion.
     """
     try:
@@ -82,11 +100,18 @@ def observe(facts: Facts, body: Json) -> None:
         raise UpstreamMalformed("The reply is nested too deeply.") from error
 
 
+def observe_spent(facts: Facts, body: Json) -> None:
+    """The usage alone, of a reply that reports an error; one that counts nothing says nothing."""
+    usage = body.get("usage")
+    if isinstance(usage, dict) and counts(usage_of(usage)):
+        facts.usage = usage_of(usage)
+
+
 def _observe(facts: Facts, body: Json) -> None:
-    require_shape(body)
-    _drop_repeated(facts.spoken, body)
     if body.get("usage"):
         facts.usage = usage_of(body["usage"])
+    require_shape(body)
+    _drop_repeated(facts.spoken, body)
     facts.model = facts.model or body.get("model") or ""
     facts.response_id = facts.response_id or body.get("id") or ""
     for choice in body.get("choices") or ():

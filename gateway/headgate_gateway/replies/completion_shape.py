@@ -10,6 +10,9 @@ _NONE = type(None)
 _TEXT = (str, _NONE)
 _NUMBER = (int, _NONE)
 _OBJECT = (dict, _NONE)
+_NAMES = ("id", "model")
+_NEEDED = ("choices", "finish_reason", "delta", "message")
+"""Without them there is no answer, whatever clients make of an empty thing in their place."""
 _BODY: dict[str, tuple[type, ...]] = {
     "choices": (list, _NONE),
     "usage": _OBJECT,
@@ -46,7 +49,9 @@ _FUNCTION: dict[str, tuple[type, ...]] = {
 def require_shape(body: Json) -> None:
     """Raise ``TypeError``, naming the member, where a known one is not of its kind.
 
-    Runs for every chunk of every stream: what is of its kind costs a look-up a member.
+    What says nothing or only names the reply (an ``id`` that is a number) is no reason to throw an
+    answer away: it is written in its kind, or taken out. Runs for every chunk of every stream: what
+    is of its kind costs a look-up a member.
     """
     _kinds(body, _BODY, "the body")
     for choice in body.get("choices") or ():
@@ -78,4 +83,21 @@ def _kinds(value: Any, kinds: dict[str, tuple[type, ...]], what: str) -> None:
     for name, inner in value.items():
         kind = kinds.get(name)
         if kind is not None and not isinstance(inner, kind):
+            _settled(value, kinds, what)
+            return
+
+
+def _settled(value: Json, kinds: dict[str, tuple[type, ...]], what: str) -> None:
+    """Mend the members that need not be right. Raises ``TypeError`` for another one."""
+    for name, inner in list(value.items()):
+        kind = kinds.get(name)
+        if kind is None or isinstance(inner, kind):
+            continue
+        if name in _NAMES and isinstance(inner, int | float):
+            value[name] = str(inner)
+        elif name in _NAMES or name == "usage" or not (inner or name in _NEEDED):
+            del value[name]
+        elif isinstance(inner, float) and inner.is_integer() and int in kind:
+            value[name] = int(inner)
+        else:
             raise TypeError(f"`{name}` of {what} is not of its kind")

@@ -11,6 +11,7 @@ from headgate_core.errors import (
     UpstreamError,
     UpstreamStatus,
     UpstreamTimeout,
+    UpstreamTooLarge,
 )
 from headgate_gateway.resting import DEAD, THROTTLED, rests
 
@@ -34,6 +35,8 @@ def worth_another(error: UpstreamError) -> bool:
 
 def fallback_class(error: UpstreamError) -> FallbackClass | None:
     """Which of a pool's fallback lists the failure calls for; None = none, the caller must act."""
+    if isinstance(error, UpstreamTooLarge):
+        return None
     if isinstance(error, UpstreamStatus) and error.upstream_status in _CLIENT_STATUSES:
         said = f"{error.upstream_code} {error.message}"
         if _CONTEXT.search(said):
@@ -47,10 +50,10 @@ def fallback_class(error: UpstreamError) -> FallbackClass | None:
 def is_provider_fault(error: UpstreamError) -> bool:
     """Whether the breaker counts it: not a caller's mistake or haste, not one key's own limit.
 
-    A connection that the operator's list forbids says nothing about the target, and refused keys
-    make it rest instead.
+    A connection that the operator's list forbids says nothing about the target, nor does an answer
+    that is larger than his file allows; refused keys make it rest instead.
     """
-    if isinstance(error, EgressRefused | UpstreamCredentialsExhausted):
+    if isinstance(error, EgressRefused | UpstreamCredentialsExhausted | UpstreamTooLarge):
         return False
     if isinstance(error, UpstreamStatus):
         return error.upstream_status >= 500

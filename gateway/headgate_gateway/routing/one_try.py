@@ -13,6 +13,7 @@ from headgate_core.errors import (
     HeadgateError,
     InvalidRequest,
     UpstreamError,
+    UpstreamMalformed,
     UpstreamTimeout,
     UpstreamTruncated,
 )
@@ -146,6 +147,8 @@ class OneTry:
 
 def _worked(error: HeadgateError) -> bool:
     """Whether the target was at work when the attempt failed: it may charge for that."""
+    if isinstance(error, UpstreamMalformed):
+        return error.worked
     return isinstance(error, UpstreamTruncated) or (
         isinstance(error, UpstreamTimeout) and error.sent
     )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from headgate_core.errors import UpstreamError, UpstreamMalformed, UpstreamStatus, UpstreamTruncated
 from headgate_core.ports import ModelRequest
-from headgate_core.reply import Chunk, Done, Events, Facts
+from headgate_core.reply import Chunk, Done, Events, Facts, Reply
 from headgate_core.types import Json, Usage
 from headgate_gateway.replies.chunks import finishes, has_content, observe, usage_of, wants_usage
+from headgate_gateway.replies.salvage import is_page, salvage
 from headgate_gateway.sdk.errors import mapped, noted
 from headgate_gateway.sdk.wire import Wire
 
@@ -20,11 +20,12 @@ _CHARACTERS_PER_TOKEN = 4
 class Call:
     """One call of the SDK, and what it got over the wire."""
 
-    def __init__(self, request: ModelRequest) -> None:
+    def __init__(self, request: ModelRequest, owner: str) -> None:
+        """``owner`` names the provider whose clients the SDK is to use."""
         self.facts = Facts()
-        self._wire = Wire()
+        self._wire = Wire(owner)
         self._call_id = request.context.call_id if request.context is not None else "(no id)"
-        self._strip = not wants_usage(request.body)
+        self._asked = wants_usage(request.body)
 
     async def made(self, function: Callable[..., Awaitable[Any]], arguments: Json) -> Any:
         """What the SDK's function returns. Raises ``UpstreamError``."""
@@ -33,6 +34,28 @@ class Call:
                 return await function(**arguments)
         except Exception as error:  # the SDK's own exceptions, mapped at one border
             raise self._mapped(error) from error
+
+    async def whole(
+        self,
+        function: Callable[..., Awaitable[Any]],
+        arguments: Json,
+        read_facts: Callable[[Facts, Json], None],
+    ) -> Reply:
+        """The reply in one piece. Raises ``UpstreamError``.
+
+        One that came and is none says so in its events: its facts tell what was spent on it.
+        """
+        try:
+            body = plain_body(await self.made(function, arguments))
+            if self._wire.tells_tokens is False:
+                body.pop("usage", None)  # the SDK's own count, or zeros
+            read_facts(self.facts, body)
+        except (UpstreamMalformed, UpstreamTruncated) as error:
+            if not self._wire.status:
+                raise
+            salvage(self.facts, self._wire.kept)
+            return Reply(False, _refused(error), self.facts)
+        return Reply(False, _shown(body), self.facts)
 
     async def stream(self, answer: Any) -> Events:
         """The SDK ends a stream that was cut off as if it were whole, and makes up its reason.
@@ -60,20 +83,24 @@ class Call:
 
     async def _bodies(self, answer: Any) -> AsyncIterator[Json]:
         """The chunks to show, as long as nothing is wrong on the wire. Raises ``UpstreamError``."""
-        items = aiter(answer)
+        items, usage = aiter(answer), None
         while (item := await self._next(items)) is not None:
             self._check()
             body = plain_body(item)
             if finishes(body):
                 self._told_why(answer)
             observe(self.facts, body)
-            shown = _shown(body, self._strip)
-            if shown is not None:
-                yield shown
+            told = body.pop("usage", None)
+            if told:
+                usage = {**body, "choices": [], "usage": told}
+            if not told or finishes(body) or has_content(body):
+                yield body
         self._check(over=True)
         self._told_why(answer)
-        if self.facts.usage is not None and not _reported(answer, default=True):
-            self.facts.usage = replace(self.facts.usage, estimated=True)
+        if not _reported(answer, default=True):
+            self.facts.usage = usage = None  # the SDK's own count: no two providers' are alike
+        if usage is not None and self._asked:
+            yield usage
 
     async def _next(self, items: AsyncIterator[Any]) -> Any:
         """The next chunk, None at the end. Of some providers the SDK sends the request only now."""
@@ -98,6 +125,8 @@ class Call:
 
     def _mapped(self, error: Exception) -> UpstreamError:
         found = mapped(error, self._wire)
+        if isinstance(found, UpstreamMalformed):
+            found.worked = bool(self._wire.status) and not is_page(self._wire.kept)
         if not isinstance(found, UpstreamStatus):  # a reply with a status explains itself
             noted(error, self._call_id)
         return found
@@ -115,15 +144,14 @@ def plain_body(answer: Any) -> Json:
     return plain
 
 
-def _shown(body: Json, strip: bool) -> Json | None:
-    """The chunk as OpenAI's own streams have it: usage stands alone, and only where asked for."""
-    if not body.get("usage"):
-        return body
-    empty = not finishes(body) and not has_content(body)
-    if strip:
-        del body["usage"]
-        return None if empty else body
-    return {**body, "choices": []} if empty else body
+async def _shown(body: Json) -> Events:
+    yield Chunk(body)
+    yield Done()
+
+
+async def _refused(error: UpstreamError) -> Events:
+    raise error
+    yield
 
 
 def _reported(answer: Any, *, default: object = ()) -> Any:

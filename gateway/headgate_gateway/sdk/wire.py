@@ -7,6 +7,7 @@ the caller's mistake. So its HTTP transports are watched: the status, the header
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from contextvars import ContextVar
@@ -21,12 +22,15 @@ from headgate_core.errors import (
     UpstreamTruncated,
 )
 from headgate_core.types import Json
+from headgate_gateway.replies.salvage import is_page
 from headgate_gateway.sdk.stream_ends import Framing, framing
 from headgate_gateway.upstream.errors import reported, status_error
 
 _KEPT = 1024 * 1024
 """Bytes of a reply in one piece that are kept to see what is wrong with it."""
 _HEAD = 16
+_TOKENS = re.compile(rb'"\w*(?:usage|token|eval_count)\w*"\s*:\s*[{\d]', re.IGNORECASE)
+"""A member that counts tokens, by whatever name a provider gives it."""
 _TRANSPORTS = (
     ("litellm.llms.custom_httpx.aiohttp_transport", "LiteLLMAiohttpTransport"),
     ("httpx", "AsyncHTTPTransport"),
@@ -40,7 +44,9 @@ Send = Callable[[Any, Any], Awaitable[Any]]
 class Wire:
     """The last reply that a call of the SDK got; ``status`` is 0 before there is one."""
 
-    def __init__(self) -> None:
+    def __init__(self, owner: str = "") -> None:
+        """``owner`` names the provider that the call is for."""
+        self.owner = owner
         self.asks()
 
     def asks(self) -> None:
@@ -99,6 +105,19 @@ class Wire:
             self._torn = self._framing.torn()
 
     @property
+    def kept(self) -> bytes:
+        """The reply in one piece as far as it came; empty for streams and very large ones."""
+        return bytes(self._kept)
+
+    @property
+    def tells_tokens(self) -> bool | None:
+        """Whether the reply in one piece counts tokens itself; None = it cannot be seen."""
+        if not self._kept or self._is_foreign():
+            return None
+        heads = any("token" in name for name in self.headers)
+        return heads or _TOKENS.search(self._kept) is not None
+
+    @property
     def knows(self) -> bool:
         """Whether the reply is a stream of a provider whose end is known, so far."""
         return self._framing is not None and self._framing.ends.known
@@ -154,7 +173,9 @@ class Wire:
         try:
             body: Any = orjson.loads(self._kept)
         except orjson.JSONDecodeError:
-            return UpstreamMalformed("The upstream's reply is not JSON.")
+            failure = UpstreamMalformed("The upstream's reply is not JSON.")
+            failure.worked = not is_page(self.kept)
+            return failure
         found: Json | None = body[0] if isinstance(body, list) and body else body
         return reported(found) if isinstance(found, dict) else None
 
@@ -168,6 +189,12 @@ class Wire:
             return UpstreamTimeout("The upstream did not go on in time.")
         what = "stream" if self._framing is not None else "reply"
         return UpstreamTruncated(f"The {what} was cut off: the connection broke.")
+
+
+def owner() -> str:
+    """The provider whose call the SDK is at work for now; empty = none."""
+    wire = _current.get()
+    return wire.owner if wire is not None else ""
 
 
 def watch() -> None:

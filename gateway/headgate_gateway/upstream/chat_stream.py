@@ -10,7 +10,7 @@ import orjson
 from headgate_core.errors import UpstreamMalformed, UpstreamTruncated
 from headgate_core.reply import Chunk, Event, Facts, Raw
 from headgate_core.types import Json
-from headgate_gateway.replies.chunks import observe
+from headgate_gateway.replies.chunks import observe, observe_spent
 from headgate_gateway.sse import SseEvent, SseSplitter, SseTooLarge, encode
 from headgate_gateway.upstream.errors import named_error, parsed, reported
 from headgate_gateway.upstream.http import reason
@@ -95,6 +95,7 @@ class ChatStream:
         except (AttributeError, TypeError, ValueError) as error:
             raise UpstreamMalformed("A chunk is not shaped like a chat completion.") from error
         if failure is not None:
+            observe_spent(self._facts, body)
             raise failure
 
     def _without_usage(self, body: Json) -> Event:

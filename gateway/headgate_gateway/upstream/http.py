@@ -12,10 +12,13 @@ from headgate_core.errors import (
     ConfigurationError,
     UpstreamMalformed,
     UpstreamTimeout,
+    UpstreamTooLarge,
     UpstreamTruncated,
     UpstreamUnreachable,
 )
 from headgate_core.ports import ModelRequest
+from headgate_core.reply import Facts
+from headgate_gateway.replies.salvage import is_page, salvage
 from headgate_gateway.upstream.errors import parsed, reported, status_error
 
 if TYPE_CHECKING:
@@ -81,7 +84,9 @@ class UpstreamHttp:
             late.sent = False
             raise late from error
         except aiohttp.ClientResponseError as error:
-            raise UpstreamMalformed(f"The reply is not HTTP: {error.message}.") from error
+            failure = UpstreamMalformed(f"The reply is not HTTP: {error.message}.")
+            failure.worked = False
+            raise failure from error
         except (aiohttp.ClientError, OSError) as error:
             raise _unreachable(error) from error
 
@@ -158,21 +163,47 @@ async def _to_the_end(response: ClientResponse) -> None:
 async def checked(response: ClientResponse, stream: bool) -> None:
     """Raises ``UpstreamStatus`` or ``UpstreamMalformed`` when this is no reply to read on."""
     if response.status != 200:
-        raw = await read(response, MOST_OF_AN_ERROR, cut=True)
+        raw = await read(response, MOST_OF_AN_ERROR)
         raise status_error(response.status, response.headers, raw)
     if stream and response.content_type != "text/event-stream":
-        raw = await read(response, MOST_OF_AN_ERROR, cut=True)
+        raw = await read(response, MOST_OF_AN_ERROR)
         told = reported(parsed(raw)) if raw[:1] == b"{" else None
-        raise told or UpstreamMalformed(
+        failure = UpstreamMalformed(
             f"The upstream answered a stream request with {response.content_type}."
         )
+        failure.worked = not is_page(raw)
+        raise told or failure
 
 
-async def read(response: ClientResponse, most: int, *, cut: bool = False) -> bytes:
-    """The whole body, ``most`` bytes at most; what is more is an error, or is ``cut`` off."""
+async def answer(response: ClientResponse, most_mb: float, facts: Facts) -> bytes:
+    """The whole body of a model's reply. Raises ``UpstreamTruncated``, ``UpstreamTooLarge``.
+
+    What came of such a reply stands in ``facts`` then.
+    """
+    pieces: list[bytes] = []
+    most = int(most_mb * 1e6)
+    try:
+        raw = await read(response, most, pieces)
+    except UpstreamTruncated:
+        salvage(facts, b"".join(pieces))
+        raise
+    if len(raw) <= most:
+        return raw
+    salvage(facts, raw)
+    raise UpstreamTooLarge(
+        f"The reply is larger than `max_reply_mb` of its provider ({most_mb:g} MB), so it was not "
+        "read to its end. Ask for a smaller one, or raise `max_reply_mb`."
+    )
+
+
+async def read(response: ClientResponse, most: int, pieces: list[bytes] | None = None) -> bytes:
+    """The whole body, or more than ``most`` bytes of it; ``pieces`` has what came before it broke.
+
+    Raises ``UpstreamTruncated``.
+    """
     import aiohttp
 
-    pieces: list[bytes] = []
+    pieces = [] if pieces is None else pieces
     size = 0
     try:
         while data := await response.content.readany():
@@ -182,8 +213,6 @@ async def read(response: ClientResponse, most: int, *, cut: bool = False) -> byt
                 break
     except (aiohttp.ClientError, OSError) as error:
         raise UpstreamTruncated(f"The reply was cut off: {reason(error)}.") from error
-    if size > most and not cut:
-        raise UpstreamMalformed(f"The reply is larger than {most / 1e6:g} MB.")
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 

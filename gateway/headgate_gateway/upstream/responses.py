@@ -81,14 +81,13 @@ def observe_response(facts: Facts, body: Json) -> None:
 
 def _observe(facts: Facts, body: Json) -> None:
     status = body.get("status")
+    _named(facts, body)  # first: the tokens of a reply that is thrown away cost money too
     if body.get("error") or status in ("failed", "cancelled"):
-        _named(facts, body)
         raise _failure(body.get("error") or {})
     if not isinstance(body.get("output"), list):
         raise UpstreamMalformed("The reply has no `output`.")
     if status not in (None, "completed", "incomplete"):
         raise UpstreamMalformed(f"The response is not complete: its status is {status!r}.")
-    _named(facts, body)
     _finished(facts, body)
     facts.content = True
     facts.output_characters = sum(map(len, _texts(body["output"])))
@@ -96,10 +95,12 @@ def _observe(facts: Facts, body: Json) -> None:
 
 def _named(facts: Facts, response: Json) -> None:
     """Name, model and usage; the last usage wins."""
-    facts.response_id = facts.response_id or response.get("id") or ""
-    facts.model = facts.model or response.get("model") or ""
+    facts.response_id = facts.response_id or str(response.get("id") or "")
+    facts.model = facts.model or str(response.get("model") or "")
     usage = response.get("usage")
-    if usage:
+    if usage and not isinstance(usage, dict):
+        facts.usage = usage_of(usage)
+    elif usage:
         facts.usage = usage_of(
             {
                 "prompt_tokens": usage.get("input_tokens"),
@@ -112,7 +113,8 @@ def _named(facts: Facts, response: Json) -> None:
 
 def _finished(facts: Facts, response: Json) -> None:
     """Why it ended, in the words that chat has for it."""
-    why = (response.get("incomplete_details") or {}).get("reason")
+    details = response.get("incomplete_details")
+    why = details.get("reason") if isinstance(details, dict) else None
     if response.get("status") == "incomplete" or why:
         reason = "length" if why in (None, "max_output_tokens") else str(why)
     else:

@@ -48,7 +48,8 @@ def whole(ctx: Context, reading: Reading, body: Json, stops: list[str]) -> Json:
 
 def settled(ctx: Context, reading: Reading) -> Json:
     """What a message says of the call once that is settled."""
-    return {"usage": _usage(reading.usage(ctx)), "headgate": meta(ctx)}
+    usage = _usage(reading.usage(ctx), reading.cache_written)
+    return {"usage": usage, "headgate": meta(ctx)}
 
 
 def _message(ctx: Context, model: str, content: list[Json]) -> Json:
@@ -103,12 +104,13 @@ def _end(reading: Reading, stops: list[str], refused: bool) -> Json:
     return {"stop_reason": reason, "stop_sequence": matched}
 
 
-def _usage(usage: Usage) -> Json:
-    """Anthropic counts cached tokens beside ``input_tokens``, OpenAI within them."""
+def _usage(usage: Usage, cache_written: int = 0) -> Json:
+    """Anthropic counts tokens of caches beside ``input_tokens``, OpenAI within them."""
+    cached = usage.cached_input_tokens + cache_written
     return {
-        "input_tokens": max(0, usage.input_tokens - usage.cached_input_tokens),
+        "input_tokens": max(0, usage.input_tokens - cached),
         "cache_read_input_tokens": usage.cached_input_tokens,
-        "cache_creation_input_tokens": 0,
+        "cache_creation_input_tokens": cache_written,
         "output_tokens": usage.output_tokens,
     }
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from headgate_core.context import Context
 from headgate_core.errors import UpstreamMalformed
 from headgate_core.types import Json, Usage
-from headgate_gateway.replies.chunks import usage_of
+from headgate_gateway.replies.chunks import cache_written, usage_of
 from headgate_gateway.replies.texts import part
 from headgate_gateway.replies.tool_numbers import Calls, said_in
 
@@ -104,6 +104,8 @@ class Reading:
     matched: Any = None
     """The stop sequence that ended the text, where the upstream says it."""
     annotations: list[Json] = field(default_factory=list)
+    cache_written: int = 0
+    """Input tokens that were written to the provider's cache, as far as it says so."""
     signed: list[Json] = field(default_factory=list)
     """Thoughts whose signature has come (in streams without their text), until it is used."""
     _usage: Usage | None = None
@@ -117,10 +119,9 @@ class Reading:
         """
         self.model = self.model or str(body.get("model") or "")
         if body.get("usage"):
-            try:
-                self._usage = usage_of(body["usage"])
-            except (AttributeError, TypeError, ValueError) as error:
-                raise _malformed("usage") from error
+            told = usage_of(body["usage"])
+            self._usage = None if told.estimated else told
+            self.cache_written = cache_written(body["usage"])
         for choice in choices_of(body):
             if number_of(choice) == 0:
                 yield from self._choice(choice)
