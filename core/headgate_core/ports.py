@@ -204,6 +204,10 @@ class Guards(Protocol):
         """Whether any check looks at ``at``; False = the stage is not compiled in."""
         ...
 
+    def joins(self, at: At) -> bool:
+        """Whether all that is found in a text is found as well where others stand around it."""
+        ...
+
     def holds_back(self, at: At) -> int:
         """Most characters that a stream is held back by."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from headgate_core.endpoints import CHAT
 from headgate_core.types import Json, Usage
@@ -46,8 +46,8 @@ class Facts:
     """True once a content byte (text, reasoning, tool call) has come from the upstream."""
     output_characters: int = 0
     """Characters of content seen, the basis of an estimate when usage never came."""
-    spoken: set[int] = field(default_factory=set)
-    """Choices of a stream of which content has come in a ``delta``."""
+    spoken: set[tuple[Any, ...]] = field(default_factory=set)
+    """What of a stream has come in its deltas: choices, their members, their tool calls."""
 
 
 @dataclass(slots=True)

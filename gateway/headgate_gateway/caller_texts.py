@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from headgate_gateway.replies.texts import PAYLOADS, is_data_url
 
@@ -12,13 +12,27 @@ EXACT = frozenset(
     {"stop", "bad_words", "grammar", "structured_outputs", "guided_regex", "guided_grammar"}
     | {"guided_choice", "guided_json"}
 )
-"""Members of a request whose strings are matched letter by letter: masked they mean another."""
+"""Members of a request whose strings mean themselves, letter by letter; see also ``_SAID``."""
 _OF_NAMES = frozenset(
     {"tools", "functions", "function", "custom", "function_call", "tool_choice", "json_schema"}
     | {"tool"}
 )
 """What a ``name`` directly below is the name of: a function, a tool, a schema."""
 _IDS = frozenset({"id", "tool_call_id", "call_id"})
+Kind: TypeAlias = Literal["message", "text", "exact", "offer", "schema", "named"]
+"""What a tree is: a message, texts, strings that mean themselves, tools and formats, a JSON schema,
+or schemas by the names of members."""
+_SCHEMAS: dict[Kind, frozenset[str]] = {
+    "offer": frozenset({"parameters", "schema", "input_schema"}),
+    "exact": frozenset({"json"}),
+}
+"""Members of such a tree that are JSON schemas."""
+_OFFERS = frozenset({"tools", "functions", "response_format"})
+_SAID = frozenset({"title", "description", "examples", "example", "default", "$comment"})
+"""Members of a schema that a model reads; its others say what is allowed, letter by letter."""
+_BY_NAME = frozenset(
+    {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
+)
 _COMMON = frozenset(
     {"role", "type", "index", "name", "id", "format", "object", "title", "user", "developer"}
     | {"system", "assistant", "tool", "tools", "function", "functions", "custom", "tool_calls"}
@@ -32,7 +46,8 @@ _COMMON = frozenset(
 """Names and values of the wire itself, which say nothing of a caller."""
 _WORD = re.compile(r"[a-z_]{1,40}")
 """Names of members that cannot be what a check finds: a verdict names them."""
-_BYTES = re.compile(r"[A-Za-z0-9+/_-]{128,}={0,2}")
+_BYTES = re.compile(r"(?=[\s\S]{128})(?:[A-Za-z0-9+/_-]{48,}[ \t]*\r?\n)*[A-Za-z0-9+/_-]*={0,2}\s*")
+"""Base64, in one line or in long ones as mail programs write it."""
 
 
 class Place(NamedTuple):
@@ -52,6 +67,10 @@ class Run(NamedTuple):
     end: int
     subject: str
 
+    def texts(self) -> list[str]:
+        """What the parts say as they stand."""
+        return [text_of(part) or "" for part in self.content[self.start : self.end]]
+
 
 @dataclass(slots=True)
 class CallerTexts:
@@ -68,48 +87,65 @@ class CallerTexts:
     def message(self, message: Any, subject: str) -> None:
         """Sort a message of the conversation."""
         role = message.get("role")
-        self._below(message, "tool" if role == "function" else str(role), subject, _IDS)
+        self._below(message, "tool" if role == "function" else str(role), subject, "message")
 
     def member(self, request: Any, name: str) -> None:
         """Sort a member of the request beside its messages."""
         subject = name if _WORD.fullmatch(name) else "a member of the request"
         if subject != name:
             self.fixed.append(Place(request, None, name, subject))
-        self._one(request, name, "", subject, _EVERYTHING if name in EXACT else frozenset())
+        self._one(request, name, "", subject, _kind(name, request[name]))
 
     def input(self, inputs: Any, name: str) -> None:
         """Sort an input of the route's prompt."""
-        self._one(inputs, name, "", f"input {name}", frozenset())
+        self._one(inputs, name, "", f"input {name}", "text")
 
-    def _below(self, holder: Any, parent: str, subject: str, special: frozenset[str]) -> None:
+    def _below(self, holder: Any, parent: str, subject: str, kind: Kind) -> None:
         if isinstance(holder, dict):
             for key in list(holder):
                 if key not in _COMMON:
                     self.fixed.append(Place(holder, None, key, subject))
-                self._one(holder, key, parent, subject, special)
+                self._one(holder, key, parent, subject, _inner(kind, key, holder[key]))
         elif isinstance(holder, list):
             for n in range(len(holder)):
-                self._one(holder, n, parent, subject, special)
+                self._one(holder, n, parent, subject, kind)
 
-    def _one(
-        self, holder: Any, key: Any, parent: str, subject: str, special: frozenset[str]
-    ) -> None:
+    def _one(self, holder: Any, key: Any, parent: str, subject: str, kind: Kind) -> None:
         value = holder[key]
         if isinstance(value, str):
             if value and value not in _COMMON and not _encoded(key, value):
-                self._kind(key, parent, special).append(Place(holder, key, value, subject))
+                self._list(key, parent, kind).append(Place(holder, key, value, subject))
             return
         if key == "content" and isinstance(value, list):
             self.runs += _runs(value, subject)
-        self._below(value, key if isinstance(key, str) else parent, subject, special)
+        self._below(value, key if isinstance(key, str) else parent, subject, kind)
 
-    def _kind(self, key: Any, parent: str, special: frozenset[str]) -> list[Place]:
-        if special is _EVERYTHING or key == "role" or (key == "name" and parent in _OF_NAMES):
+    def _list(self, key: Any, parent: str, kind: Kind) -> list[Place]:
+        if kind in ("exact", "schema", "named"):
             return self.fixed
-        return self.ids if key in special else self.texts
+        if key == "role" or (key == "name" and parent in _OF_NAMES):
+            return self.fixed
+        return self.ids if kind == "message" and key in _IDS else self.texts
 
 
-_EVERYTHING = frozenset({"*"})
+def _kind(name: str, value: Any) -> Kind:
+    """What a member of a request beside its messages is."""
+    if name == "guided_json" and isinstance(value, dict):
+        return "schema"
+    if name in EXACT:
+        return "exact"
+    return "offer" if name in _OFFERS else "text"
+
+
+def _inner(kind: Kind, key: Any, value: Any) -> Kind:
+    """What a member of a tree of this kind is."""
+    if kind == "named":
+        return "schema"
+    if kind != "schema":
+        return "schema" if isinstance(value, dict) and key in _SCHEMAS.get(kind, ()) else kind
+    if key in _SAID:
+        return "text"
+    return "named" if key in _BY_NAME and isinstance(value, dict) else "schema"
 
 
 def copied(value: Any) -> Any:
@@ -117,6 +153,19 @@ def copied(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: copied(inner) for key, inner in value.items()}
     return [copied(inner) for inner in value] if isinstance(value, list) else value
+
+
+def at_least(value: Any, count: int) -> bool:
+    """Whether there are so many members and items below ``value``."""
+    waiting = [value]
+    for inner in waiting:
+        if isinstance(inner, dict):
+            waiting += inner.values()
+        elif isinstance(inner, list | tuple):
+            waiting += inner
+        if len(waiting) > count:
+            return True
+    return False
 
 
 def text_of(piece: Any) -> str | None:

@@ -24,6 +24,9 @@ Clock: TypeAlias = Callable[[], int]
 FRAME = 16_384
 """Characters that checks may look at before others on the event loop get their turn."""
 
+LEAST = 200
+"""Characters that a text counts for at least: to begin with a check costs as much."""
+
 
 @dataclass(slots=True)
 class Pace:
@@ -36,9 +39,9 @@ class Pace:
 
     async def take(self, characters: int) -> None:
         """Count ``characters`` that a check is about to look at; may wait one turn of the loop."""
-        self._seen += characters
+        self._seen += max(characters, LEAST)
         if self._seen > FRAME:
-            self._seen = characters
+            self._seen = max(characters, LEAST)
             await asyncio.sleep(0)
 
 

@@ -23,7 +23,7 @@ from headgate_guardrails.policy import (
     problems_of,
     read_policy,
 )
-from headgate_guardrails.scan import held_back
+from headgate_guardrails.scan import held_back, is_joined
 
 
 class CompiledGuards:
@@ -39,6 +39,10 @@ class CompiledGuards:
     def guards(self, at: At) -> bool:
         """Whether any check looks at ``at``."""
         return at in self._at
+
+    def joins(self, at: At) -> bool:
+        """Whether all that is found in a text is found as well where others stand around it."""
+        return all(is_joined(bound.check) for bound in self._at.get(at, ()))
 
     def holds_back(self, at: At) -> int:
         """Most characters that a stream at ``at`` is held back by; 0 where nothing looks."""

@@ -138,16 +138,20 @@ class Readings:
 
     def span(self, level: int, span: Span) -> Span:
         """A finding of a reading: all that stands for its characters as written."""
+        if not level:
+            return span
         start, end = self.written(level, span.start), self.written(level, span.end)
         return Span(start, end, span.kind, span.score)
 
-    def border(self, position: int, *, up: bool) -> int:
-        """The nearest position, from one of the text as written, that lies within no escape."""
-        if not self._decoded:
-            return position
-        for reading in self._decoded:
+    def border(self, position: int, *, up: bool, levels: int = MOST_READINGS) -> int:
+        """The nearest position, from one of the text as written, that lies within no escape.
+
+        ``levels`` = how many decodings count.
+        """
+        decoded = self._decoded[:levels]
+        for reading in decoded:
             position = reading.from_parent(position, up=up)
-        return self.written(len(self._decoded), position)
+        return self.written(len(decoded), position)
 
     def forget(self, until: int, needs: Sequence[int]) -> None:
         """Nothing written before ``until``, nor before a reading's ``needs``, is asked for."""

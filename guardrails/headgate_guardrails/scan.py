@@ -189,16 +189,26 @@ class FrameScan:
         return (span.start > 0 or self._frame == 0) and span.start <= last_start
 
 
+def is_local(check: Check) -> bool:
+    """Whether its findings depend on their neighbourhood alone."""
+    return getattr(check, "context", None) is not None
+
+
+def is_joined(check: Check) -> bool:
+    """Whether more text around what it finds in a short text never hides that: it may say so."""
+    return is_local(check) or bool(getattr(check, "joined", False))
+
+
 def scan_of(check: Check, find: Find) -> Scan:
     """The way that suits ``check``, in its first state; ``find`` is its guarded ``find``."""
-    if getattr(check, "context", None) is not None:
+    if is_local(check):
         return LocalScan(check, find)
     return FrameScan(check, find)
 
 
 def held_back(check: Check) -> int:
     """Most characters that a stream waits for ``check``."""
-    if getattr(check, "context", None) is not None:
+    if is_local(check):
         return check.window
     return max(check.window, LEAST_STRIDE) + check.window
 

@@ -47,6 +47,11 @@ class Structure:
         self._size = 0
         self._inside_before = False
         """Whether the text before the first of these edges is a string."""
+        self._fresh = False
+        """Whether nothing but blanks has come of the string that has begun."""
+        self._nested: set[int] = set()
+        """Where strings begin that look like JSON themselves."""
+        self._nested_before = False
 
     def append(self, more: str) -> None:
         """The next piece of the text as written. It is read when somebody asks about it."""
@@ -87,6 +92,9 @@ class Structure:
         if self._escaped:
             self._escaped = False
             at += 1
+        if self._fresh:
+            begin = _SPACE.match(more, at)
+            self._begins_as(more[begin.end() : begin.end() + 1] if begin else "")
         found = _STRING.match(more, at)
         end = found.end() if found else at
         if end == len(more):
@@ -97,6 +105,15 @@ class Structure:
             self._inside = False
             self._edges.append(self._end + end)
         return end + 1
+
+    def _begins_as(self, char: str) -> None:
+        """Note what the string that has begun looks like by its first ``char`` but blanks."""
+        self._fresh = not char
+        if char in ("{", "["):
+            if self._edges:
+                self._nested.add(self._edges[-1])
+            else:
+                self._nested_before = True
 
     def _between(self, more: str, at: int) -> int:
         found = (_FREE if self._depth else _SPACE).match(more, at)
@@ -110,7 +127,7 @@ class Structure:
         elif char in "}]" and self._depth:
             self._depth -= 1
         elif char == '"' and self._depth:
-            self._inside = True
+            self._inside = self._fresh = True
             self._edges.append(self._end + end + 1)
         else:
             self._over = self._end + end
@@ -126,6 +143,11 @@ class Structure:
     def in_string(self, position: int) -> bool:
         """Whether the character there belongs to what a string says; ask ``holds`` first."""
         return bool(bisect_right(self._edges, position) % 2) != self._inside_before
+
+    def nested(self, position: int) -> bool:
+        """Whether the string around ``position`` looks like JSON itself; ask ``holds`` first."""
+        n = bisect_right(self._edges, position)
+        return self._edges[n - 1] in self._nested if n else self._nested_before
 
     def bare_before(self, text: Text, position: int, least: int) -> int:
         """Where the number or name begins that stands right before ``position``, else that."""
@@ -168,4 +190,7 @@ class Structure:
             return
         n = bisect_right(self._edges, before)
         self._inside_before ^= bool(n % 2)
+        if n:
+            self._nested_before = self._edges[n - 1] in self._nested
+            self._nested.difference_update(self._edges[:n])
         del self._edges[:n]

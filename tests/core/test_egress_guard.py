@@ -163,6 +163,51 @@ def test_a_datagram_is_guarded_as_well() -> None:
         assert receiver.recv(9) == b"x"
 
 
+class Heard(asyncio.DatagramProtocol):
+    """Keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.made: asyncio.BaseTransport | None = None
+        self.data: asyncio.Queue[bytes] = asyncio.Queue()
+        self.errors: list[Exception] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.made = transport
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        self.data.put_nowait(data)
+
+    def error_received(self, exc: Exception) -> None:
+        self.errors.append(exc)
+
+
+@pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.Loop])
+def test_a_datagram_of_a_loop_is_guarded_wherever_it_goes(factory: Callable[[], Any]) -> None:
+    async def talk() -> None:
+        loop = asyncio.get_running_loop()
+        near = ("127.0.0.1", 0)
+        one, hears = await loop.create_datagram_endpoint(Heard, local_addr=near)
+        other, says = await loop.create_datagram_endpoint(Heard, local_addr=near)
+        with only("127.0.0.1"):
+            other.sendto(b"no", ("127.0.0.2", one.get_extra_info("sockname")[1]))
+            assert isinstance(says.errors.pop(), guard.RefusedConnection)
+            other.sendto(b"yes", one.get_extra_info("sockname"))
+            assert await asyncio.wait_for(hears.data.get(), 5) == b"yes"
+        assert says.made is other and other.get_protocol() is says and not says.errors
+        for transport in (one, other):
+            transport.close()
+            assert transport.is_closing()
+        await asyncio.sleep(0)
+
+    with only("127.0.0.1"), asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(talk())
+
+
+def test_no_host_is_this_machine(near: int) -> None:
+    with only("127.0.0.2"), pytest.raises(guard.RefusedConnection, match=r"127\.0\.0\.1"):
+        unresolved_socket("", near)
+
+
 def test_unix_sockets_and_listening_are_free() -> None:
     with only():
         one, other = socket.socketpair()

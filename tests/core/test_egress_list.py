@@ -35,7 +35,9 @@ def listed(*entries: str) -> str:
 
 
 @pytest.fixture(autouse=True)
-def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+def nothing_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE"):
+        monkeypatch.delenv(name, raising=False)
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
@@ -56,6 +58,8 @@ ALLOWED = [
     ("::1", "[::1]", 443),
     ("[::1]:8000", "0:0:0:0:0:0:0:1", 8000),
     ("fd00::/8", "fd12::1", 443),
+    ("::ffff:10.0.0.0/104", "10.0.0.1", 443),
+    ("::ffff:10.0.0.0/104", "::ffff:10.0.0.1", 443),
     ("xn--bcher-kva.example", "bücher.example", 443),
 ]
 REFUSED = [
@@ -94,6 +98,10 @@ MALFORMED = {
     "api.openai.com/v1": "without a path",
     "*": "every host",
     "0.0.0.0/0": "every host",
+    "::/0": "every host",
+    "::0/0": "every host",
+    "0000::/0": "every host",
+    "::ffff:0:0/96": "every host",
     "*openai.com": "before a whole name",
     "api.*.com": "before a whole name",
     "*.*.example.com": "before a whole name",
@@ -109,6 +117,7 @@ MALFORMED = {
     "user:hidden@host": "from 1 to 65535",
     "me@host": "holds a user",
     "bücher.example": "xn--bcher-kva.example",
+    "faß.example": "on the wire, xn--…",
 }
 
 
@@ -188,6 +197,35 @@ def test_the_database_must_be_listed(
     assert all(f"connects to {host}, which" in one for host, one in zip(hosts, found, strict=True))
     assert all(one.startswith("4: `store.url`") for one in found)
     assert problems(tmp_path, text + listed("models.example.com", *hosts)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "url", "refused"),
+    [
+        ("PGPORT", "6000", "postgresql+psycopg://db/x", "db:6000"),
+        ("PGPORT", "6000", "postgresql+psycopg://db:7000/x", "db:7000"),
+        ("PGPORT", "6000", "postgresql+psycopg://db/x?port=7000", "db:7000"),
+        ("PGHOSTADDR", "10.0.0.9", "postgresql+psycopg://near/x", "10.0.0.9"),
+    ],
+)
+def test_the_environment_says_where_the_database_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, url: str, refused: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    text = HEAD + f'store: {{url: "{url}"}}\n'
+    [found] = problems(tmp_path, text + listed("models.example.com", "near", "db:5432"))
+    assert f"connects to {refused}, which" in found
+    assert problems(tmp_path, text + listed("models.example.com", "near", refused)) == []
+
+
+@pytest.mark.parametrize("url", ["postgresql+psycopg:///x", "postgresql+psycopg://db/x"])
+def test_a_database_that_a_file_of_libpqs_names_cannot_be_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    text = HEAD + f'store: {{url: "{url}"}}\n' + listed("models.example.com", "db")
+    assert problems(tmp_path, text) == []
+    monkeypatch.setenv("PGSERVICE", "ours")
+    assert len(problems(tmp_path, text)) == 1
 
 
 def test_a_password_in_an_address_is_never_shown(

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 
 import pytest
+from jumping_clock import run_jumping
 from places_world import Counted, call_as, counted_pool, until
 from scripted_pool import router_of
 
@@ -166,3 +167,53 @@ def test_one_call_of_a_quiet_principal_is_answered_beside_a_thousand_of_a_busy_o
         assert "nobody has more of them than you" in ends[263].message  # type: ignore[union-attr]
 
     asyncio.run(run())
+
+
+def test_a_retry_in_a_full_queue_takes_the_place_of_the_call_that_came_last() -> None:
+    async def run() -> None:
+        queue, one, served = FairQueue(places=1, waiting=4, wait_s=60), target(), list[str]()
+        holder = await queue.take("busy", lambda: [one])
+        waiting = []
+        for n in range(4):
+            waiting.append(waiting_as(queue, f"k{n}", one, served))
+            await in_line(queue, n + 1)
+        again = waiting_as(queue, "retry", one, served, again=True)
+        with pytest.raises(Overloaded):
+            await asyncio.wait_for(waiting[3], 10)
+        holder.give_back()
+        await asyncio.gather(*waiting[:3], again)
+        assert sorted(served) == ["k0", "k1", "k2", "retry"]
+
+    asyncio.run(run())
+
+
+def test_a_look_asks_a_bounded_number_of_waiters_and_the_looks_reach_all_of_them() -> None:
+    async def run() -> None:
+        queue, full, out = FairQueue(places=1, waiting=5000, wait_s=600), target(), target("o")
+        await queue.take("busy", lambda: [full])
+        asked, looks_at = [0], [full]
+
+        def wanted() -> list[TargetState]:
+            asked[0] += 1
+            return looks_at
+
+        def last_wanted() -> list[TargetState]:
+            asked[0] += 1
+            return [out] if came_back else looks_at
+
+        came_back: list[bool] = []
+        tasks = [asyncio.ensure_future(queue.take(f"k{n % 7}", wanted)) for n in range(1999)]
+        last = asyncio.ensure_future(queue.take("k6", last_wanted))
+        await in_line(queue, 2000)
+        asked[0] = 0
+        assert queue.at_once(out) is not None
+        assert asked[0] <= 500, "one look asks all who wait"
+        queue._taken.clear()
+        queue._taken[full.target.name] = 1
+        came_back.append(True)
+        assert (await asyncio.wait_for(last, 100)).state is out
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    run_jumping(run())

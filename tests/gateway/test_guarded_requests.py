@@ -176,3 +176,50 @@ def test_what_says_nothing_of_a_caller_goes_on_untouched(stage: GuardInput) -> N
 def test_inputs_of_a_prompt_are_masked(stage: GuardInput) -> None:
     ctx = passed(stage, {"stop": ADDRESS, "list": [f"x {ADDRESS}"]})
     assert ctx.inputs == {"stop": "[EMAIL]", "list": ["x [EMAIL]"]}
+
+
+def schemas(schema: Json) -> list[Json]:
+    """A request's members that hold a JSON schema."""
+    function = {"name": "f", "parameters": schema}
+    return [
+        {"guided_json": schema},
+        {"structured_outputs": {"json": schema}},
+        {"tools": [{"type": "function", "function": function}]},
+        {"functions": [function]},
+        {
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": "a", "schema": schema},
+            }
+        },
+    ]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"description": f"e.g. {ADDRESS}"},
+        {"title": ADDRESS, "$comment": ADDRESS},
+        {"examples": [ADDRESS]},
+        {"default": {"to": ADDRESS}},
+    ],
+    ids=lambda said: next(iter(said)),
+)
+def test_what_a_schema_says_is_masked_wherever_it_stands(stage: GuardInput, said: Json) -> None:
+    schema = {"type": "object", "properties": {"description": {"type": "string", **said}}}
+    for members in schemas(schema):
+        sent = json.dumps(passed(stage, **members).request)
+        assert ADDRESS not in sent
+        assert "[EMAIL]" in sent
+
+
+@pytest.mark.parametrize(
+    "rule", [{"enum": [ADDRESS, "b@example.com"]}, {"const": ADDRESS}, {"pattern": ADDRESS}]
+)
+def test_what_a_schema_allows_is_refused_by_name(stage: GuardInput, rule: Json) -> None:
+    schema = {"type": "object", "$defs": {"title": {"type": "string", **rule}}}
+    for members in schemas(schema):
+        with pytest.raises(InvalidRequest, match="cannot be masked there") as error:
+            passed(stage, **members)
+        assert error.value.param == next(iter(members))
+    assert passed(stage, documents=[rule]).request["documents"] != [rule]

@@ -63,19 +63,35 @@ def lenient() -> Answer:
     return answer
 
 
-def test_the_bytes_of_a_forwarded_stream_stay_and_its_client_reads_them(
+def strictly(text: bytes) -> Any:
+    """Read as JSON.parse does: numbers are finite, halves of pairs are halves."""
+
+    def refused(constant: str) -> None:
+        raise AssertionError(f"{constant} in {text!r}")
+
+    return json.loads(text.decode(), parse_constant=refused)
+
+
+def test_a_forwarded_stream_is_json_and_its_client_joins_the_halves(
     world: World, client: openai.OpenAI
 ) -> None:
     world.fake.answers[:] = [lenient()]
     asked: Any = {"model": "plain", "messages": USER, "stream": True}
     with client.chat.completions.with_streaming_response.create(**asked) as raw:
         sent = b"".join(raw.iter_bytes())
-    assert sent == b"".join(e for e in halved() if e != sse(USAGE))
+    *events, done, end = sent.split(b"\n\n")
+    bodies = [strictly(e.removeprefix(b"data: ")) for e in events]
+    assert (done, end) == (b"data: [DONE]", b"")
+    assert [b["choices"][0]["delta"].get("content") for b in bodies] == [*HALVES, None]
+    assert bodies[0]["choices"][0]["logprobs"]["content"][0]["logprob"] is None
+    assert events[2] + b"\n\n" == halved()[2]  # what all clients can read stays as it came
     told = client.chat.completions.create(**asked)
     text = "".join(c.choices[0].delta.content or "" for c in told)
     assert text == "".join(HALVES)
-    whole = client.chat.completions.create(model="plain", messages=USER)
-    assert whole.choices[0].message.content == HALVES[0]
+    whole = client.chat.completions.with_raw_response.create(model="plain", messages=USER)
+    choice = strictly(whole.content)["choices"][0]
+    assert choice["message"]["content"] == HALVES[0]
+    assert choice["logprobs"]["content"][0]["logprob"] is None
 
 
 def test_where_a_stream_is_read_halves_become_a_sign_and_the_stream_goes_on(
@@ -116,13 +132,23 @@ def test_the_member_headgate_is_added_to_a_reply_with_an_infinite_number(world: 
             b'{"a": NaN, "b": %d, "c": -%d}' % (2**64, 2**62),
             {"a": None, "b": 2.0**64, "c": -(2**62)},
         ),
+        (
+            b'{"a": NaN, "b": %d, "c": -%d, "d": -%d}' % (2**64 - 1, 2**63, 2**63 + 1),
+            {"a": None, "b": 2**64 - 1, "c": -(2**63), "d": -(2.0**63)},
+        ),
+        (b'\xef\xbb\xbf{"a": 1}', {"a": 1}),
     ],
 )
 def test_what_is_no_text_or_no_number_becomes_the_nearest_that_is(data: bytes, value: Json) -> None:
-    assert parsed(data) == value
+    found = parsed(data)
+    assert found == value and [type(v) for v in found.values()] == list(map(type, value.values()))
 
 
-@pytest.mark.parametrize("data", [b'{"a": NaN', b'{"a": "\xff"}', b'{"a":' * 5000, b"nan", b""])
+NO_JSON = [b'{"a": NaN', b'{"a": "\xff"}', b'{"a":' * 5000, b"nan", b""]
+NO_UTF_8 = ['{"a": 1}'.encode(code) for code in ("utf-16", "utf-16-le", "utf-32")]
+
+
+@pytest.mark.parametrize("data", [*NO_JSON, *NO_UTF_8, b'{"a": "\xed\xa0\xbd"}'])
 def test_what_is_no_json_is_the_upstreams_fault(data: bytes) -> None:
     with pytest.raises(UpstreamMalformed):
         parsed(data)

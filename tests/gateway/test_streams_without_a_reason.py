@@ -96,12 +96,49 @@ def test_the_usage_stays_the_last_chunk_where_no_reason_came(
         assert last.usage is not None and last.choices == []
 
 
-@pytest.mark.parametrize("events", [SAID, [DONE], [sse(USAGE), DONE]])
+ROLE = sse(chunk({"role": "assistant", "content": ""}))
+
+
+def calls(arguments: str, **own: Any) -> bytes:
+    call = {"index": 0, "id": "a", "type": "function", "function": {"name": "f"}}
+    call["function"] = {"name": "f", "arguments": arguments}
+    return sse(chunk({"role": "assistant", "tool_calls": [call | own]}))
+
+
+FREE = {"type": "custom", "custom": {"name": "f", "input": "as you "}}
+WHOLE_CALLS = {
+    "a call": [calls('{"x":'), sse(chunk({"tool_calls": [{"index": 0, "function": {
+        "arguments": "1}"}}]})), DONE],
+    "a free text": [sse(chunk({"role": "assistant", "tool_calls": [{"index": 0, "id": "a"} | FREE]
+        })), DONE],
+    "a reason": [calls('{"x":'), sse(chunk({}, "length"))],
+}  # fmt: skip
+CUT_OFF = {
+    "no end": SAID,
+    "no choice": [DONE],
+    "usage alone": [sse(USAGE), DONE],
+    "nothing said": [ROLE, DONE],
+    "a call cut in two": [calls('{"x":'), DONE],
+    "a call without arguments": [calls(""), DONE],
+}
+
+
+@pytest.mark.parametrize("how", WHOLE_CALLS)
+@pytest.mark.parametrize("model", ["plain", "guarded"])
+def test_a_call_that_can_be_read_or_has_a_reason_is_an_answer(
+    world: World, client: openai.OpenAI, how: str, model: str
+) -> None:
+    world.fake.answers[:] = [sends(WHOLE_CALLS[how])]
+    stream = client.chat.completions.create(model=model, messages=USER, stream=True)
+    assert any(c.choices[0].delta.tool_calls for c in stream if c.choices)
+
+
+@pytest.mark.parametrize("how", CUT_OFF)
 @pytest.mark.parametrize("model", ["plain", "guarded"])
 def test_a_stream_that_tells_its_end_in_no_way_or_says_nothing_is_truncated(
-    world: World, model: str, events: list[bytes]
+    world: World, model: str, how: str
 ) -> None:
-    world.fake.answers[:] = [sends(events)]
+    world.fake.answers[:] = [sends(CUT_OFF[how])]
     url = f"{world.server.url}/v1"
     with (
         openai.OpenAI(base_url=url, api_key="none", max_retries=0) as client,

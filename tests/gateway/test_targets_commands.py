@@ -159,6 +159,7 @@ def test_disabling_the_only_target_of_a_pool_with_fallbacks_says_that_they_are_u
         (("up/onee", "--for", "2h", "--why", "x"), "up/one"),
         (("up/one", "--for", "soon", "--why", "x"), "is no duration"),
         (("up/one", "--for", "2h", "--why", " "), "Say why"),
+        (("up/one", "--for", "2h", "--why", "a\nb"), "in one line"),
     ],
 )
 def test_what_cannot_be_disabled_says_what_to_write(

@@ -12,6 +12,8 @@ from configs import write_config
 from running import Server, serving
 from upstream import Upstream, says, upstream
 
+from headgate_gateway.upstream.token_limit import named
+
 CONFIG = """\
 auth: {{keys: open}}
 providers:
@@ -68,6 +70,23 @@ def test_the_gateways_own_bound_has_the_name_that_the_model_takes(
         assert sent(site[1]) == {name: 7}
         client.completions.create(model=model, prompt="hi", max_tokens=9)
         assert sent(site[1]) == {name: 9}
+
+
+REASONING = (
+    *("o1", "o1-mini", "o1-preview-2024-09-12", "openai/o3", "o3-mini-high", "o3-deep-research"),
+    *("o4-mini", "o4-mini-2025-04-16", "openai/o3-pro:online", "ft:o4-mini-2025-04-16:us::abc"),
+    *("gpt-5", "gpt-5-mini", "gpt-5.1-codex", "azure/gpt-5-chat", "gpt-6", "codex-mini-latest"),
+)
+OTHERS = (
+    *("gpt-35-turbo", "gpt-35-turbo-16k", "gpt-3.5-turbo", "gpt-4o", "gpt-4.1", "gpt-oss-120b"),
+    *("my/o1-open-7b", "o1js", "o3x-mini", "phi-o1", "gpt-5x", "olmo", "o1-mini-gguf"),
+)
+
+
+@pytest.mark.parametrize("model", [*REASONING, *OTHERS])
+def test_the_newer_name_is_for_openais_reasoning_models_alone(model: str) -> None:
+    name = LIMITS[model in REASONING]
+    assert named({"max_tokens": 7}, model, "auto") == {name: 7}
 
 
 def test_a_model_that_takes_both_names_gets_the_callers_own(

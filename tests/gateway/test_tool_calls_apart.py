@@ -62,6 +62,17 @@ TWO: dict[str, list[list[Json]]] = {
         [named("weather", '"Paris"}', index=0)],
         [named("time", TIME, index=1)],
     ],
+    "the name in each piece, the last one empty": [
+        [named("weather", WEATHER, index=0, id="a")],
+        [named("weather", "", index=0, id="")],
+        [named("time", TIME, index=1, id="b")],
+        [named("time", "", index=1)],
+    ],
+    "the name in each piece, no index, the last one empty": [
+        [named("weather", WEATHER)],
+        [named("weather", "")],
+        [named("time", TIME)],
+    ],
     "ids alone, interleaved": [
         [named("weather", '{"city":', id="a"), named("time", '{"city":', id="b")],
         [more('"Paris"}', id="a"), more('"Rome"}', id="b")],
@@ -178,6 +189,20 @@ def test_a_call_whose_id_is_empty_gets_one_where_its_client_needs_it(
     asked: Any = {"model": "guarded", "messages": USER}
     [call] = client.chat.completions.create(**asked).choices[0].message.tool_calls or []
     assert call.id.startswith("call_")
+
+
+def test_a_name_in_pieces_is_one_name(world: World, client: openai.OpenAI) -> None:
+    pieces = [named("get_", "", index=0, id="a"), named("weather", "", index=0)]
+    world.fake.answers[:] = [streams([*([p] for p in pieces), [more("{}", index=0)]])]
+    with client.chat.completions.stream(model="guarded", messages=USER) as stream:
+        found = stream.get_final_completion().choices[0].message.tool_calls
+    assert found is not None and read(found) == [("get_weather", {})]
+
+
+def test_two_names_with_ids_of_their_own_are_two_calls() -> None:
+    pieces = [named("get_", "", index=0, id="a"), named("weather", "", index=0, id="b")]
+    calls = Calls()
+    assert [p.call.place for one in pieces for p in calls.place([one], whole=False)] == [0, 1]
 
 
 def test_a_piece_without_a_name_goes_on_with_the_last_call() -> None:

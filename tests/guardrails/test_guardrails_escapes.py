@@ -204,3 +204,25 @@ def test_text_without_backslashes_is_looked_at_once(tmp_path: Path) -> None:
         Counting.asked.clear()
         unsplit(checks, text)
         assert len(Counting.asked) == times
+
+
+@pytest.mark.parametrize("letter", ["b", "n", "t", "r", "f"])
+def test_no_first_letter_is_left_behind_a_backslash_that_is_meant(letter: str) -> None:
+    said = {"p": f"CORP\\{letter}ob@example.com", "q": json.dumps([f"a\n{letter}ob@example.com"])}
+    text = json.dumps(said)
+    expected = unsplit(guards(MASK), text)
+    masked = json.loads(expected[0] or "")
+    assert masked["p"] == "CORP\\[EMAIL]"
+    assert json.loads(masked["q"]) == ["a\n[EMAIL]"]
+    for pieces in every_cut(text):
+        assert streamed(guards(MASK), pieces) == expected
+
+
+@pytest.mark.parametrize("end", ["\n", "\t", "\r\n"])
+def test_code_in_json_stays_as_it_is(end: str) -> None:
+    code = end.join(["import app", "@app.get('/a')", "def f(): ...", "@app.post('/b')", ""])
+    for value in ({"path": "a.py", "content": code}, [json.dumps({"content": code})]):
+        text = json.dumps(value)
+        assert unsplit(guards(MASK), text)[0] == text
+        for pieces in every_cut(text):
+            assert streamed(guards(MASK), pieces) == (text, "", ())

@@ -11,6 +11,10 @@ from headgate_core.egress.names import Address, Peer, peer_of, same
 
 _LABEL = r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?"
 _NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?", re.IGNORECASE)
+_MAPPED = 96
+"""Bits before an IPv4 address that is written in IPv6."""
+_TWO_WAYS = re.compile("[\u00df\u1e9e\u03c2\u200c\u200d]")
+"""Letters that the older and the newer IDNA encode differently."""
 _NUMBER = re.compile(r"(0x[0-9a-f]*|[0-9]+)", re.IGNORECASE)
 
 
@@ -56,11 +60,8 @@ class AllowList:
 
 def parse(text: str) -> Entry:
     """One entry. Raises ``ValueError`` saying what to write instead."""
-    if text.strip() in ("*", "*.", "*.*", "0.0.0.0/0", "::/0"):
-        raise ValueError(
-            f"`{text}` would allow every host; name the hosts, or leave `egress` out: "
-            "then nothing is refused."
-        )
+    if text.strip() in ("*", "*.", "*.*"):
+        raise _everything(text)
     if "://" in text:
         found = peer_of(text)
         raise ValueError(f"`{_shown(text)}` is a whole address; {_write(found)}.")
@@ -78,7 +79,7 @@ def parse(text: str) -> Entry:
 
 def _network(text: str) -> Entry:
     try:
-        return Entry(network=ip_network(text))
+        network = _plain(ip_network(text))
     except ValueError as error:
         if "host bits" in str(error):
             raise ValueError(
@@ -89,6 +90,24 @@ def _network(text: str) -> Entry:
             f"`{_shown(text)}` is neither a host nor a network; write a host without a path, "
             "such as api.openai.com, or a network without a port, such as 10.0.0.0/8."
         ) from None
+    if network.prefixlen == 0:
+        raise _everything(text)
+    return Entry(network=network)
+
+
+def _plain(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    """A network of IPv4 addresses that is written in IPv6 as IPv4: so are the hosts."""
+    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    if mapped is None or network.prefixlen < _MAPPED:
+        return network
+    return IPv4Network((mapped, network.prefixlen - _MAPPED))
+
+
+def _everything(text: str) -> ValueError:
+    return ValueError(
+        f"`{text}` would allow every host; name the hosts, or leave `egress` out: "
+        "then nothing is refused."
+    )
 
 
 def _split(text: str, whole: str) -> tuple[str, int | None]:
@@ -117,7 +136,8 @@ def _name(name: str, whole: str) -> str:
     if "@" in name:
         raise ValueError("an entry holds a user or a password; write the host alone.")
     if not name.isascii():
-        raise ValueError(f"`{whole}`: write the name as it is on the wire, {same(name)}.")
+        wire = "xn--…" if _TWO_WAYS.search(name) else same(name)
+        raise ValueError(f"`{whole}`: write the name as it is on the wire, {wire}.")
     last = name.removesuffix(".").rpartition(".")[2]
     if _NAME.fullmatch(name) is None or _NUMBER.fullmatch(last):
         raise ValueError(

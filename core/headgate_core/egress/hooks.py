@@ -14,6 +14,8 @@ import socket
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+from headgate_core.egress.datagrams import Told
+
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 
@@ -61,7 +63,8 @@ def _connecting(gate: Gate, original: Callable[..., Any], method: str) -> Callab
     @functools.wraps(original)
     def guarded(sock: socket.socket, *args: Any) -> Any:
         if sock.family in _INTERNET and len(args) >= least and isinstance(args[-1], tuple):
-            _ask(gate.address, *args[-1][:2])
+            host, port = (*args[-1], None)[:2]
+            _ask_address(gate, host, port, sock.family)
         return original(sock, *args)
 
     return guarded
@@ -83,7 +86,7 @@ def _guard_loop(gate: Gate, loop: Any) -> None:
     async def create_connection(
         self: Any, protocol_factory: Any, host: Any = None, port: Any = None, **named: Any
     ) -> Any:
-        _ask(gate.address, host, port)
+        _ask_address(gate, host, port)
         return await connect(self, protocol_factory, host, port, **named)
 
     @functools.wraps(datagrams)
@@ -91,12 +94,23 @@ def _guard_loop(gate: Gate, loop: Any) -> None:
         self: Any, protocol_factory: Any, local_addr: Any = None, remote_addr: Any = None, **n: Any
     ) -> Any:
         if isinstance(remote_addr, tuple):
-            _ask(gate.address, *remote_addr[:2])
-        return await datagrams(self, protocol_factory, local_addr, remote_addr, **n)
+            _ask_address(gate, *remote_addr[:2])
+
+        def factory() -> Told:
+            return Told(protocol_factory(), functools.partial(_ask_address, gate))
+
+        _, told = await datagrams(self, factory, local_addr, remote_addr, **n)
+        return told.transport, told.protocol
 
     loop.getaddrinfo = getaddrinfo
     loop.create_connection = create_connection
     loop.create_datagram_endpoint = create_datagram_endpoint
+
+
+def _ask_address(gate: Gate, host: Any, port: Any = None, family: int = socket.AF_INET) -> None:
+    if host in ("", b""):  # a socket takes it for this machine
+        host = "::1" if family == socket.AF_INET6 else "127.0.0.1"
+    _ask(gate.address, host, port)
 
 
 def _ask(check: Callable[[str, int | None], None], host: Any, port: Any = None) -> None:

@@ -61,14 +61,23 @@ def store_peers(url: str) -> Iterator[Peer | None]:
     hosts = _each(
         [parts.netloc.rpartition("@")[2], *said.get("host", ()), *said.get("hostaddr", ())]
     )
-    if "service" in said:
+    if "service" in said or environment.get("PGSERVICE"):
         yield None  # a file of libpq's says where it is
     elif not hosts:
-        hosts = _each(environment.get(name) or "" for name in ("PGHOST", "PGHOSTADDR"))
+        hosts = _each([environment.get("PGHOST") or ""])
+    if "hostaddr" not in said:  # connected to instead of the host
+        hosts += _each([environment.get("PGHOSTADDR") or ""])
     for host in hosts:
         if not host.startswith(("/", "%2F", "@")):
-            for port in _each(said.get("port", ())) or [""]:
-                yield peer_of(f"postgresql://{host}" + (f":{port}" if port else ""))
+            yield from _at_ports(host, _each(said.get("port", ())))
+
+
+def _at_ports(host: str, ports: list[str]) -> Iterator[Peer | None]:
+    found = peer_of(f"postgresql://{host}")
+    if not ports and found is not None and not found.written:
+        ports = _each([environment.get("PGPORT") or ""])
+    for port in ports or [""]:
+        yield peer_of(f"postgresql://{host}" + (f":{port}" if port else ""))
 
 
 def _each(texts: Iterable[str]) -> list[str]:

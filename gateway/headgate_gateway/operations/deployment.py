@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from unicodedata import category
 
 from headgate_core.errors import InvalidRequest, NotFound, StoreError
 from headgate_core.plugins import unknown
@@ -20,7 +21,9 @@ from headgate_gateway.operations.live import workers
 
 LONGEST_S = 30 * 86400
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION = re.compile(r"(\d+)([smhd])")
+LONGEST_WHY = 500
+"""Characters of a reason."""
+_DURATION = re.compile(r"([0-9]{1,9})([smhd])")
 
 
 def moment(unix_ns: int) -> str:
@@ -129,9 +132,15 @@ def seconds(text: str) -> float:
 
 
 def _reason(why: str) -> str:
-    if not why.strip():
+    why = why.strip()
+    if not why:
         raise InvalidRequest("Say why, for whoever looks next.", param="why")
-    return why.strip()
+    if len(why) > LONGEST_WHY or not all(c.isprintable() or category(c) == "Zs" for c in why):
+        raise InvalidRequest(
+            f"Say why in one line of {LONGEST_WHY} characters at most that can be printed.",
+            param="why",
+        )
+    return why
 
 
 def _known(settings: GatewaySettings, target: str) -> tuple[str, str]:

@@ -30,6 +30,7 @@ from headgate_gateway.upstream.chat_stream import ChatStream, Sorter, events
 from headgate_gateway.upstream.dropped import dropped
 from headgate_gateway.upstream.errors import parsed, reported
 from headgate_gateway.upstream.http import UpstreamHttp, answer, authorities, checked
+from headgate_gateway.upstream.lenient_json import Mended
 from headgate_gateway.upstream.responses import ResponseStream, observe_response
 from headgate_gateway.upstream.token_limit import TokenLimit, named
 
@@ -188,7 +189,7 @@ class OpenaiCompatible:
         finally:
             response.close()  # does nothing once the body was read to its end
         body = _understood(raw, facts, read_facts, again=parse)
-        yield Chunk(body) if parse else Raw(raw)
+        yield Chunk(body) if parse else _passed(raw, body)
         yield Done()
 
     async def _forwarded(
@@ -205,7 +206,7 @@ class OpenaiCompatible:
         finally:
             response.close()  # does nothing once the body was read to its end
         body = _understood(raw, facts, read_facts)
-        yield Chunk(body) if request.parsed else Raw(raw)
+        yield Chunk(body) if request.parsed else _passed(raw, body)
         yield Done()
 
     async def _streamed(self, response: ClientResponse, stream: Sorter) -> Events:
@@ -225,6 +226,11 @@ class OpenaiCompatible:
         if usage is not None:
             yield usage
         yield Done()
+
+
+def _passed(raw: bytes, body: Json) -> Raw:
+    """The bytes as they came, unless clients cannot read them so."""
+    return Raw(body.data if isinstance(body, Mended) else raw)
 
 
 def _understood(

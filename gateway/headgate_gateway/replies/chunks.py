@@ -13,6 +13,7 @@ from headgate_core.reply import Chunk, Done, Event, Facts, Raw, Reply
 from headgate_core.types import Json, Usage
 from headgate_gateway.replies.completion_shape import require_shape
 from headgate_gateway.replies.flat_texts import pieces
+from headgate_gateway.replies.repeated import drop_repeated
 from headgate_gateway.replies.texts import number, part, slots
 
 
@@ -88,8 +89,8 @@ def observe(facts: Facts, body: Json) -> None:
     """Read beside the path what the record needs. The last usage wins; it is never added up.
 
     Usage is read first: the tokens of a reply that is thrown away cost money too. What ``body``
-    says in a form of its own and needs not, and a ``message`` that repeats the deltas of a stream,
-    is taken out of it.
+    says in a form of its own and needs not, and what a ``message`` repeats of the deltas of a
+    stream, is taken out of it.
     Raises ``UpstreamMalformed`` when the body is not shaped like a chat completion.
     """
     try:
@@ -111,7 +112,7 @@ def _observe(facts: Facts, body: Json) -> None:
     if body.get("usage"):
         facts.usage = usage_of(body["usage"])
     require_shape(body)
-    _drop_repeated(facts.spoken, body)
+    drop_repeated(facts.spoken, body)
     facts.model = facts.model or body.get("model") or ""
     facts.response_id = facts.response_id or body.get("id") or ""
     for choice in body.get("choices") or ():
@@ -124,17 +125,6 @@ def _observe(facts: Facts, body: Json) -> None:
             facts.output_characters += sum(len(text) for _, text in pieces(content))
     facts.content = facts.content or has_content(body)
     facts.output_characters += sum(len(s.text) for s in slots(body))
-
-
-def _drop_repeated(spoken: set[int], body: Json) -> None:
-    """Take out a ``message`` that says once more, at a stream's end, what its deltas have said."""
-    for choice in body.get("choices") or ():
-        if choice.get("delta"):
-            if number(choice) not in spoken and has_content({"choices": [choice]}):
-                spoken.add(number(choice))
-        elif "message" in choice and number(choice) in spoken:
-            del choice["message"]
-            choice["delta"] = {}
 
 
 def observed_text(event: Chunk | Raw) -> str:

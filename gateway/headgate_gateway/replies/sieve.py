@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from headgate_core.errors import GuardFailed
+from headgate_core.ids import uuid7
 from headgate_core.ports import Guards, Stopped
 from headgate_core.types import At, Json, Verdict
+from headgate_gateway.replies.first_pieces import FirstPieces
 from headgate_gateway.replies.flat_texts import flatten
 from headgate_gateway.replies.sieve_walk import KNOWN, NamePlace, Place, Walk, take_out
 from headgate_gateway.replies.tool_numbers import ToolNumbers
@@ -47,6 +49,7 @@ class Sieve:
         self._own = {"finish_reason": "stop", **own}
         self._at = [at for at in _ALL if guards.guards(at)]
         self._numbers = ToolNumbers()
+        self._firsts = FirstPieces()
         self._passing: dict[str, bool] = dict.fromkeys(_CONSTANT | KNOWN, True)
         """Labels seen so far and whether they pass."""
         self._calls: dict[str, str] = {}
@@ -59,7 +62,7 @@ class Sieve:
 
         Raises ``Stopped`` and ``GuardFailed``.
         """
-        walk = Walk(stream)
+        walk = Walk(stream, self._firsts)
         walk.one_holder(body)
         parts = flatten(body)
         self._numbers.assign(body)
@@ -145,7 +148,7 @@ class Sieve:
         if place.trail in self._own:
             place.holder[name] = self._own[place.trail]
         elif place.trail.endswith("tool_calls.id"):
-            place.holder[name] = self._calls.setdefault(label, f"call_{len(self._calls)}")
+            place.holder[name] = self._calls.setdefault(label, _own_id())
         else:
             take_out(place.holder, name)
         self._drop(self._shown(place.trail))
@@ -160,3 +163,8 @@ class Sieve:
     def _drop(self, name: str) -> None:
         if name not in self._dropped and len(self._dropped) < MOST_NAMED:
             self._dropped.append(name)
+
+
+def _own_id() -> str:
+    """An id that no other call has, of those to come included."""
+    return f"call_{uuid7().replace('-', '')}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from headgate_core.types import Json
+from headgate_gateway.replies.first_pieces import FirstPieces
 from headgate_gateway.replies.texts import is_data_url, is_text, number
 
 Leaf: TypeAlias = Literal["text", "label", "slot"]
@@ -65,6 +66,8 @@ class Walk:
     """One body, sorted. What no check can read is taken out at once and stands in ``out``."""
 
     stream: bool
+    firsts: FirstPieces
+    """What has come of this reply; asked in a stream."""
     texts: list[Place] = field(default_factory=list)
     """Texts that come whole."""
     labels: list[Place] = field(default_factory=list)
@@ -73,6 +76,8 @@ class Walk:
     """Members whose own names are unknown."""
     names: list[NamePlace] = field(default_factory=list)
     out: list[Place] = field(default_factory=list)
+    _owner: str = ""
+    """What in a stream the strings belong to that come in one piece each, empty = nothing."""
 
     def one_holder(self, body: Json) -> None:
         """Leave one member that holds a choice's message: some servers send it in two forms."""
@@ -116,7 +121,8 @@ class Walk:
         if isinstance(value, str) and key in _FOLLOWED:
             return
         if isinstance(value, str) and key == "role":
-            self.labels.append(Place(holder, key, trail))
+            self._begin(f"{choice}")
+            self._tree(holder, key, trail, "label")
         elif isinstance(value, list) and key == "tool_calls":
             for position, call in enumerate(value):
                 self._call(choice, position, call, trail)
@@ -124,12 +130,33 @@ class Walk:
             self._nested(choice, key, value, trail)
         elif not self.stream:
             self._tree(holder, key, trail, "slot")
-        elif key == "annotations":
-            self._tree(holder, key, trail, "text")
+        else:
+            self._streamed(choice, holder, key, trail)
+        self._owner = ""
+
+    def _streamed(self, choice: int, holder: Json, key: str, trail: str) -> None:
+        if key == "annotations" and isinstance(holder[key], list):
+            for position, note in enumerate(holder[key]):
+                if isinstance(note, dict):
+                    self._annotation(choice, note, trail)
+                elif note:
+                    self._take_out(holder[key], position, trail)
         else:
             self._other(holder, key, trail)
 
+    def _begin(self, owner: str) -> None:
+        if self.stream:
+            self._owner = owner
+            self.firsts.begin()
+
+    def _annotation(self, choice: int, note: Json, trail: str) -> None:
+        self._begin(f"{choice} annotation {self.firsts.annotation(choice, note)}")
+        for key in list(note):
+            if key != "index":
+                self._tree(note, key, f"{trail}.{key}", "text")
+
     def _nested(self, choice: int, key: str, value: Json, trail: str) -> None:
+        self._begin(f"{choice}")
         if key == "audio":
             self._audio(value, trail)
         else:
@@ -138,22 +165,24 @@ class Walk:
     def _call(self, choice: int, position: int, call: Json, trail: str) -> None:
         index = call.get("index")
         at = index if self.stream and isinstance(index, int) else position
+        self._begin(f"{choice} {at}")
         for key in list(call):
             value = call[key]
             if key in ("id", "type") and isinstance(value, str):
-                self.labels.append(Place(call, key, f"{trail}.{key}"))
+                self._tree(call, key, f"{trail}.{key}", "label")
             elif key in ("function", "custom") and isinstance(value, dict):
                 self._function(choice, f"{at} {key}", value, f"{trail}.{key}")
             elif key != "index":
                 self._tree(call, key, f"{trail}.{key}", self._rest)
 
     def _function(self, choice: int, call: str, holder: Json, trail: str) -> None:
+        said = "input" if call.endswith("custom") else "arguments"
         for key in list(holder):
             value = holder[key]
             if key == "name" and isinstance(value, str):
                 if value:
                     self.names.append(NamePlace(choice, call, holder, f"{trail}.name"))
-            elif not (key in ("arguments", "input") and isinstance(value, str)):
+            elif not (key == said and isinstance(value, str)):
                 self._tree(holder, key, f"{trail}.{key}", self._rest)
 
     def _audio(self, audio: Json, trail: str) -> None:
@@ -184,7 +213,8 @@ class Walk:
         if isinstance(key, str) and key not in KNOWN:
             self.keys.append(Place(holder, key, trail))
         if isinstance(value, str):
-            self._string(Place(holder, key, trail), value, leaf)
+            if self._only_once(holder, key, trail):
+                self._string(Place(holder, key, trail), value, leaf)
         elif isinstance(value, dict | list) and value:
             if depth == _DEEPEST or key in SPELLED:
                 self._take_out(holder, key, trail)
@@ -192,6 +222,18 @@ class Walk:
             for inner in list(value) if isinstance(value, dict) else range(len(value)):
                 here = f"{trail}.{inner}" if isinstance(value, dict) else trail
                 self._tree(value, inner, here, leaf, depth + 1)
+
+    def _only_once(self, holder: Any, key: Any, trail: str) -> bool:
+        """Whether a string may go out; a stream's next piece of it is taken out."""
+        value = holder[key]
+        if not (self._owner and value):
+            return True
+        came = self.firsts.came(self._owner, trail, value)
+        if came == "more":
+            self.out.append(Place(holder, key, trail))
+        if came != "first":
+            take_out(holder, key)
+        return came == "first"
 
     def _string(self, place: Place, value: str, leaf: Leaf) -> None:
         if not value:

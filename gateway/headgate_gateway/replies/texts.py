@@ -19,7 +19,10 @@ PAYLOADS = frozenset(
     {"data", "file_data", "b64_json", "signature", "thought_signature", "encrypted_content"}
 )
 """Members that hold encoded bytes, which no check of text can read."""
-_DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w.+-]+=[\w.+-]+)*;base64,[A-Za-z0-9+/=_-]*")
+_DATA_URL = re.compile(
+    r"data:[\w.+-]+/[\w.+-]+(?:;[\w.+-]+=[\w.+-]+)*;base64,\s?"
+    r"(?:[A-Za-z0-9+/_-]{48,}[ \t]*\r?\n)*[A-Za-z0-9+/=_-]*\s*"
+)
 _URLS = frozenset({"url", "image_url", "file_data"})
 _PLAIN: dict[str, Channel] = {
     "content": "content",

@@ -27,6 +27,8 @@ class Call:
     """The one that the client gets: the server's own unless another call has it."""
     id: str = ""
     name: str = ""
+    free: bool = False
+    """Its input is a text in a form of the caller's own."""
     _said: list[str] = field(default_factory=list)
 
     @property
@@ -43,6 +45,15 @@ class Call:
             return isinstance(orjson.loads("".join(self._said)), dict)
         except orjson.JSONDecodeError:
             return False
+
+    @property
+    def readable(self) -> bool:
+        """Whether its arguments are JSON, or a free text."""
+        try:
+            orjson.loads("".join(self._said))
+        except orjson.JSONDecodeError:
+            return self.free
+        return True
 
     def take(self, own: str, name: str, said: str) -> None:
         """Add a piece; of several ids the first one counts."""
@@ -79,32 +90,26 @@ class Calls:
         named: list[Call] = []
         for piece in pieces:
             own, name, said = _text(piece.get("id")), _name(piece), _said(piece)
-            call = None if whole else self._known(piece.get("index"), own, name, named)
+            call = None if whole else self._known(piece.get("index"), own, name)
+            if call is not None and not _goes_on(call, piece, any(call is one for one in named)):
+                call = None
             first = call is None
             if call is None:
                 call = self._new(piece.get("index"))
             repeats = not first and bool(name) and name == call.name
             call.take(own, name, said)
+            call.free = call.free or "custom" in piece
             if name:
                 named.append(call)
             yield Placed(piece, call, first, repeats)
 
-    def _known(self, told: object, own: str, name: str, named: list[Call]) -> Call | None:
-        """The call that the piece goes on with, None = it begins one."""
+    def _known(self, told: object, own: str, name: str) -> Call | None:
+        """The call that the piece may go on with, None = it begins one."""
         found = [c for c in self.known if told in (None, c.told)]
         found = [c for c in found if own and c.id == own] or found
         if not found and (own or name):
             return None
-        call = next(reversed(found or self.known), None)
-        if call is None:
-            return None
-        if not name or not call.name or (own and own == call.id):
-            return call
-        if (own and call.id) or name != call.name or any(call is one for one in named):
-            return None
-        if told is None and not call.begun:
-            return None
-        return None if call.complete else call
+        return next(reversed(found or self.known), None)
 
     def _new(self, told: object) -> Call:
         taken = {call.index for call in self.known}
@@ -112,6 +117,18 @@ class Calls:
         index = told if isinstance(told, int) and told not in taken else free
         self.known.append(Call(len(self.known), told, index))
         return self.known[-1]
+
+
+def _goes_on(call: Call, piece: Json, named: bool) -> bool:
+    """Whether the piece goes on with the call; ``named``: a piece of the same list named it."""
+    own, name = _text(piece.get("id")), _name(piece)
+    if not name or not call.name or (own and own == call.id):
+        return True
+    if (own and call.id) or named:
+        return False
+    if not call.begun:  # the index alone holds the pieces of a name together
+        return piece.get("index") is not None and (name == call.name or not own)
+    return name == call.name and not (_said(piece) and call.complete)
 
 
 @dataclass(slots=True)

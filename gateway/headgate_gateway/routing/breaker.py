@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice, takewhile
 from typing import Literal
 
 from headgate_core.settings.pools import BreakerSettings
@@ -15,7 +16,8 @@ MOST_OUTCOMES = 1_000
 """Outcomes kept at most, however many calls fall into the window."""
 
 CONSECUTIVE = 5
-"""So many faults in a row are evidence enough, however well the target did before."""
+"""So many faults in a row are evidence enough, however well the target did before, and however
+far apart they are: a quiet pool never has as many within the window."""
 
 
 @dataclass(slots=True, eq=False)
@@ -137,10 +139,13 @@ class Breaker:
 
     def _has_enough(self, now: float) -> bool:
         """Whether the faults of late are enough to open."""
-        while self._outcomes and self._outcomes[0].at < now - self._settings.window_s:
-            self._outcomes.popleft()
-        recent = [one.ok for one in self._outcomes if not one.revoked]
-        if len(recent) >= CONSECUTIVE and not any(recent[-CONSECUTIVE:]):
+        latest = list(islice(self._newest_first(), CONSECUTIVE))
+        if len(latest) == CONSECUTIVE and not any(one.ok for one in latest):
             return True
+        since = now - self._settings.window_s
+        recent = [one.ok for one in takewhile(lambda one: one.at >= since, self._newest_first())]
         enough = len(recent) >= self._settings.least_calls
         return enough and recent.count(False) >= self._settings.error_share * len(recent)
+
+    def _newest_first(self) -> Iterator[_Outcome]:
+        return (one for one in reversed(self._outcomes) if not one.revoked)

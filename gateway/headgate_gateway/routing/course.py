@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from headgate_gateway.routing.failures import FallbackClass
 from headgate_gateway.routing.pools import Pool
 
 
@@ -37,6 +38,16 @@ class Course:
     def fall_back(self, names: Sequence[str]) -> None:
         """These pools come next."""
         self._ahead[:0] = names
+
+    def failed(self, pool: Pool, wanted: FallbackClass) -> None:
+        """What the pool falls back to after a failure of this class comes next.
+
+        A pool that was put off stands in after errors alone: where a model that works refuses the
+        request, the caller is to hear that, and not to wait for one that is down.
+        """
+        if wanted != "error":
+            self._last.clear()
+        self.fall_back(getattr(pool.settings.fallbacks, wanted))
 
     def elsewhere(self, pool: Pool) -> bool:
         """Whether the call can leave this pool for one that it has not been to."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -14,6 +15,9 @@ from headgate_gateway.routing.target_state import TargetState
 
 LOOK_S = 0.25
 """So often those who wait look again: a target may have come back without a place given back."""
+
+LOOKED_AT = 200
+"""So many of those who wait are asked what they want in one look; the next look goes on there."""
 
 Wanted = Callable[[], Sequence[TargetState]]
 """The targets that a call may be sent to now, best first. A call that waits is asked again."""
@@ -48,18 +52,30 @@ class Place:
 
 @dataclass(slots=True, eq=False)
 class _Waiter:
+    who: str
     wanted: Wanted
+    n: int
+    """How many came before it."""
+    again: bool
     place: asyncio.Future[Place] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
 
+def _last_to_wait(line: deque[_Waiter]) -> tuple[int, bool, int]:
+    """The greatest is the line that makes room for others: one that waits for its first try, and
+    came last, where several are as long."""
+    newest = line[-1]
+    return len(line), not newest.again, newest.n
+
+
 class FairQueue:
     """Each target has ``places``; at most ``waiting`` callers wait, each ``wait_s`` at most.
 
-    A place that comes free goes to the first waiter who can use it of the principal whose turn it
-    is, so one principal with a thousand calls delays another by one call, not by a thousand. In a
-    queue that is full, the principal with the longest line makes room for one with a shorter line.
+    A place that comes free goes to the principal whose turn it is of those who can use it, first
+    by the heads of their lines, so one principal with a thousand calls delays another by one call,
+    not by a thousand. In a queue that is full, the principal with the longest line makes room for
+    one with a shorter line; of several, the one whose newest call came last.
     Targets are counted by name. ``places`` without end are counted too, and nobody waits.
     """
 
@@ -74,6 +90,9 @@ class FairQueue:
         """Places whose new owners do not know it yet."""
         self._lines: OrderedDict[str, deque[_Waiter]] = OrderedDict()
         self._look: asyncio.TimerHandle | None = None
+        self._looked_at = 0
+        """So many of the waiters the latest looks have asked in vain."""
+        self._count = itertools.count()
 
     @property
     def length(self) -> int:
@@ -119,7 +138,7 @@ class FairQueue:
         if place is not None:
             return place
         self._make_room(principal, again=again)
-        waiter = _Waiter(wanted)
+        waiter = _Waiter(principal, wanted, next(self._count), again)
         line = self._lines.setdefault(principal, deque())
         line.insert(0 if again else len(line), waiter)
         self._look_again()
@@ -128,13 +147,13 @@ class FairQueue:
             async with asyncio.timeout(wait_s):
                 place = await waiter.place
         except TimeoutError:
-            self._leave(principal, waiter)
+            self._leave(waiter)
             limit = f"queue.wait_s = {wait_s:g}"
             if wait_s < self._wait_s:
                 limit = f"the {wait_s:g} s that the call had left"
             raise Overloaded(f"No place came free within {limit}.", retry_after_s=1) from None
         except BaseException:
-            self._leave(principal, waiter)
+            self._leave(waiter)
             raise
         self._handed[place.state.target.name] -= 1
         return place
@@ -149,11 +168,12 @@ class FairQueue:
             return
         full = f"{self._most} calls wait for this pool already"
         own = 0 if again else len(self._lines.get(principal, ())) + 1
-        longest = max(self._lines, key=lambda name: len(self._lines[name]), default=principal)
-        if len(self._lines.get(longest, ())) <= own:
+        lines = self._lines.values()
+        longest = max(lines, key=_last_to_wait, default=deque[_Waiter]())
+        if len(longest) <= own:
             raise Overloaded(f"{full}.", retry_after_s=1)
-        newest = self._lines[longest][-1]
-        self._remove(longest, newest)
+        newest = longest[-1]
+        self._remove(newest)
         if not newest.place.done():
             said = f"{full}, and nobody has more of them than you."
             newest.place.set_exception(Overloaded(said, retry_after_s=1))
@@ -171,19 +191,24 @@ class FairQueue:
         while self._serve_one():
             pass
 
-    def _serve_one(self) -> bool:
-        """Hand a free place to the first waiter in turn who can use it, if there is one."""
-        for principal, line in self._lines.items():
-            for waiter in line:
-                state = None if waiter.place.done() else self._free_one(waiter.wanted)
-                if state is None:
-                    continue
-                self._lines.move_to_end(principal)
-                self._remove(principal, waiter)
-                self._handed[state.target.name] += 1
-                waiter.place.set_result(self._take(state))
-                return True
+    def _serve_one(self, since: int = 0) -> bool:
+        """Hand a free place to the first waiter in turn who can use it, if there is one among so
+        many of them from the one at ``since`` on."""
+        for waiter in itertools.islice(self._in_turn(), since, since + LOOKED_AT):
+            state = None if waiter.place.done() else self._free_one(waiter.wanted)
+            if state is None:
+                continue
+            self._lines.move_to_end(waiter.who)
+            self._remove(waiter)
+            self._handed[state.target.name] += 1
+            waiter.place.set_result(self._take(state))
+            return True
         return False
+
+    def _in_turn(self) -> Iterator[_Waiter]:
+        """The heads of all lines, then those who come next in each of them, and so on."""
+        rounds = itertools.zip_longest(*self._lines.values())
+        return filter(None, itertools.chain.from_iterable(rounds))
 
     def _free_one(self, wanted: Wanted) -> TargetState | None:
         free = (s for s in wanted() if self.room(s) and not self._probed(s))
@@ -201,24 +226,30 @@ class FairQueue:
     def _looked(self) -> None:
         self._look = None
         self._serve_all()
+        if self._looked_at:
+            while self._serve_one(self._looked_at):
+                pass
+        self._looked_at += LOOKED_AT
+        if self._looked_at >= self.length:
+            self._looked_at = 0
         if self._lines:
             self._look_again()
 
-    def _leave(self, principal: str, waiter: _Waiter) -> None:
+    def _leave(self, waiter: _Waiter) -> None:
         if not waiter.place.done() or waiter.place.cancelled():
-            self._remove(principal, waiter)
+            self._remove(waiter)
         elif waiter.place.exception() is None:  # handed over at the very moment of giving up
             place = waiter.place.result()
             self._handed[place.state.target.name] -= 1
             place.give_back()
 
-    def _remove(self, principal: str, waiter: _Waiter) -> None:
-        line = self._lines.get(principal)
+    def _remove(self, waiter: _Waiter) -> None:
+        line = self._lines.get(waiter.who)
         if line is None or waiter not in line:
             return
         line.remove(waiter)
         if not line:
-            del self._lines[principal]
+            del self._lines[waiter.who]
         if not self._lines and self._look is not None:
             self._look.cancel()
             self._look = None

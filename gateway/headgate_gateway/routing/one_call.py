@@ -10,8 +10,12 @@ from headgate_core.ports import ModelRequest
 from headgate_gateway.routing.attempts import Asked
 from headgate_gateway.routing.course import Course
 from headgate_gateway.routing.pools import Pool
+from headgate_gateway.routing.silence import Pace
+from headgate_gateway.routing.target_state import TargetState
 from headgate_gateway.routing.timers import Limits
 
+OF_USUAL = 2.0
+"""A target may take so many times as long as its answers usually do, where nobody says how long."""
 LEAST_S = 0.05
 """In less than this no request reaches a model and comes back."""
 
@@ -25,22 +29,37 @@ class Call:
     started: float
     course: Course
     tries: int = 0
+    last: bool = False
+    """Whether nothing else is left to try after the present try."""
     counted: set[str] = field(default_factory=set)
     """Pools that it was counted in."""
 
-    def limits(self, pool: Pool) -> Limits:
-        """The tightest of the pool's and the route's total and the caller's patience; all count
-        from the call's start.
+    def limits(self, pool: Pool, state: TargetState) -> Limits:
+        """The timers of a try at the target; what the whole call may take counts from its start.
 
-        A target that hangs in a call that is no stream leaves half of it to the next one.
+        A target that hangs in a call that is no stream leaves half of it to the next one. It has
+        more where its usual answers need it and the call has time for them: else every one would
+        be cut off, here and there. ``answer_s`` of the pool replaces both.
         """
-        timeouts, alone = pool.settings.timeouts, pool.settings.stands_alone
-        notes = self.request.context.notes if self.request.context else {}
-        own_s = min(timeouts.total_s, notes.get("total_s", math.inf))
-        total_s = min(own_s, notes.get("waits_s", math.inf))
-        answer_s = timeouts.answer_s or (math.inf if alone else total_s / 2)
-        own_s = min(own_s, timeouts.answer_s or (own_s if alone else own_s / 2))
+        timeouts = pool.settings.timeouts
+        own_s, total_s = self._totals(pool)
+        if timeouts.answer_s:
+            answer_s, own_s = timeouts.answer_s, min(own_s, timeouts.answer_s)
+        elif pool.settings.stands_alone:
+            answer_s = math.inf
+        elif self.last:
+            answer_s, own_s = math.inf, own_s / 2
+        else:
+            pace = state.silence.pace(stream=False)
+            answer_s, own_s = _fair_part(pace, total_s), _fair_part(pace, own_s)
         return Limits(timeouts, answer_s, total_s, self.started + total_s, own_s)
+
+    def _totals(self, pool: Pool) -> tuple[float, float]:
+        """The tighter one of the pool's and the route's total, and of that and the caller's
+        patience (s)."""
+        notes = self.request.context.notes if self.request.context else {}
+        own_s = min(pool.settings.timeouts.total_s, notes.get("total_s", math.inf))
+        return own_s, min(own_s, notes.get("waits_s", math.inf))
 
     def count_in(self, pool: Pool) -> None:
         """Count the call where it comes in, once; a retry of the client's own SDK is extra load."""
@@ -57,8 +76,16 @@ class Call:
 
     def left(self, pool: Pool) -> float:
         """Seconds that are left for tries in this pool; 0 or less = none."""
-        return self.limits(pool).total_at - asyncio.get_running_loop().time()
+        return self.started + self._totals(pool)[1] - asyncio.get_running_loop().time()
 
     def late(self, pool: Pool) -> bool:
         """Whether no time is left in which another try in this pool could come to anything."""
         return self.left(pool) < LEAST_S
+
+
+def _fair_part(pace: Pace, total_s: float) -> float:
+    """How much of so many seconds a target may take that answers at this pace."""
+    average_s, usual_s = pace.average_s, pace.usual_s()
+    if average_s is None or usual_s is None or average_s >= total_s:
+        return total_s / 2
+    return max(total_s / 2, min(OF_USUAL * usual_s, total_s))

@@ -15,6 +15,9 @@ from headgate_gateway.routing.target_state import TargetState
 TypicalPrice = Callable[[Target], "int | None"]
 """Pico-dollars of a typical call at a target; None = no known price."""
 
+RESERVE_S = 60.0
+"""The reserve of retries is full again after so long, however few calls the pool has."""
+
 
 @dataclass(slots=True)
 class Pool:
@@ -45,7 +48,8 @@ class Pool:
             provider = providers[entry.provider]
             states.append(TargetState.make(target, provider, settings.breaker, price(target)))
         strategy = plugins.build("strategies", settings.strategy.use, settings.strategy.options)
-        pool = cls(settings, states, strategy, RetryBudget(settings.retries.extra_share))
+        retries = RetryBudget(settings.retries.extra_share, full_in_s=RESERVE_S)
+        pool = cls(settings, states, strategy, retries)
         if settings.hedge is not None:
             pool.hedges = RetryBudget(settings.hedge.max_share, reserve=1.0)
         if settings.queue is not None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Literal
 
 Cost = Literal["nothing", "token", "debt"]
 """What an extra attempt costs: ``debt`` = it is made in any case, and paid for later if need be."""
+
+OWED_RESERVES = 10
+"""So many reserves are owed at most; time alone has them forgotten as soon as it fills one."""
 
 MOST_CALLERS = 1_000
 """Callers whose earnings are kept; of others it is taken that they have earned nothing."""
@@ -15,16 +21,27 @@ MOST_CALLERS = 1_000
 class RetryBudget:
     """Each first attempt earns ``share`` of a token, each retry or hedge spends a whole one.
 
-    A reserve lets single failures of a quiet pool be retried; over many calls the extra load
-    stays at or below ``share`` plus that reserve. Method: the retry budget of Finagle.
+    A reserve lets the failures of a quiet pool be retried; an empty one is full again after
+    ``full_in_s``, so the extra load stays at or below ``share`` beside so many reserves as that
+    time has passed. Method: the retry budget of Finagle. ``clock`` gives seconds.
 
-    Attempts that are made in any case may be owed: half of what later first attempts earn pays
-    for them, and the other half goes on to pay for retries.
+    Attempts that are made in any case may be owed: half of what comes in pays for them, and the
+    other half goes on to pay for retries. What is owed is bounded and forgotten in time, so that
+    no outage of hours weighs on the hours after it.
     """
 
-    def __init__(self, share: float = 0.1, reserve: float = 10.0) -> None:
+    def __init__(
+        self,
+        share: float = 0.1,
+        reserve: float = 10.0,
+        full_in_s: float = math.inf,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._share = share
         self._most = reserve
+        self._by_time = reserve / full_in_s
+        self._clock = clock
+        self._filled_at = clock()
         self._tokens = reserve
         self._owed = 0.0
         self._earned: OrderedDict[str, float] = OrderedDict()
@@ -32,6 +49,7 @@ class RetryBudget:
 
     def earn(self, who: str = "") -> None:
         """A first attempt is sent for this caller."""
+        self._fill()
         paid = min(self._owed, self._share / 2)
         self._owed -= paid
         added = min(self._most - self._tokens, self._share - paid)
@@ -50,6 +68,7 @@ class RetryBudget:
 
     def affords(self, cost: Cost) -> bool:
         """Whether ``pay`` would succeed now."""
+        self._fill()
         # Shares such as 0.1 do not add up exactly in binary; a hair below one counts as one.
         return cost != "token" or self._tokens >= 1 - 1e-9
 
@@ -77,8 +96,16 @@ class RetryBudget:
     def owe(self) -> None:
         """An extra attempt is sent in any case: it takes a token, or is paid for later."""
         if not self.spend():
-            self._owed += 1
+            self._owed = min(self._owed + 1, OWED_RESERVES * self._most)
 
     def spare(self) -> bool:
         """Whether nothing is owed and there is a token for an attempt that may prove useless."""
-        return self._owed < 1e-9 and self.affords("token")
+        return self.affords("token") and self._owed < 1e-9
+
+    def _fill(self) -> None:
+        """Take in what time alone has brought."""
+        now = self._clock()
+        passed_s, self._filled_at = now - self._filled_at, now
+        added = passed_s * self._by_time
+        self._owed = max(0.0, self._owed - OWED_RESERVES * added)
+        self._tokens = min(self._most, self._tokens + added)

@@ -80,7 +80,7 @@ class Router:
                 wanted = fallback_class(error)
                 if wanted is None:
                     break
-                call.course.fall_back(getattr(pool.settings.fallbacks, wanted))
+                call.course.failed(pool, wanted)
         raise failure or UpstreamError(f"The pool {call.asked.pool!r} has no target to try.")
 
     async def _retried(self, call: Call, pool: Pool) -> Reply:
@@ -103,6 +103,7 @@ class Router:
             if not pool.retries.pay(cost):
                 place.give_back()
                 continue
+            call.last = turns.last(state) and not call.course.elsewhere(pool)
             try:
                 return await self._hedged(call, pool, place, n if failure is not None else 0)
             except UpstreamError as error:
@@ -171,7 +172,7 @@ class Router:
         if purpose is Purpose.SERVE:
             purpose = _PURPOSES.get(why, purpose)
         asked = replace(call.asked, pool=pool.name, purpose=purpose)
-        limits = call.limits(pool)
+        limits = call.limits(pool, place.state)
         one = OneTry(self._attempts, place.state, asked)
         reply = await one.run(fit, why, limits)
         one.ended = place.give_back

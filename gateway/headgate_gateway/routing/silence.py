@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -28,11 +29,15 @@ class Pace:
     """How long a target takes to the first content of one kind of calls (s)."""
 
     average_s: float | None = None
-    _latest: deque[float] = field(default_factory=lambda: deque(maxlen=LATEST))
+    _latest: deque[float] = field(default_factory=deque)
+    _sorted: list[float] = field(default_factory=list)
 
     def answered(self, seconds: float) -> None:
         """The first content came after so long."""
+        if len(self._latest) == LATEST:
+            del self._sorted[bisect_left(self._sorted, self._latest.popleft())]
         self._latest.append(seconds)
+        insort(self._sorted, seconds)
         if self.average_s is None:
             self.average_s = seconds
         else:
@@ -46,7 +51,7 @@ class Pace:
         """The same, where even few calls will do: then it is the longest; None = no call."""
         if not self._latest:
             return None
-        return sorted(self._latest)[int(0.95 * len(self._latest))]
+        return self._sorted[int(0.95 * len(self._sorted))]
 
 
 @dataclass(slots=True, eq=False)
@@ -59,6 +64,11 @@ class Wait:
     """It is the one call that tries out a target that was taken out of use."""
     ended: float | None = None
     """When it was given up without a word of the target; None while it waits."""
+
+    @property
+    def silent_s(self) -> float:
+        """How long it had waited when it was given up; 0 = it still waits."""
+        return 0.0 if self.ended is None else self.ended - self.begun
 
 
 class Silence:
@@ -98,9 +108,10 @@ class Silence:
         """A timer ran out; returns whether that says that the target hangs.
 
         After the first content it does not. Before that it does where the target gave nobody a
-        word in that time, and either it took much longer than its answers do, or it has never
-        given such an answer and other calls hang with this one. A caller's own haste is not
-        enough: a slow target gives others their answers, and is known to be slow by them.
+        word in that time, and it took much longer than its answers do, or twice in a row as long
+        as they do, or it has never given such an answer and other calls hang with this one. A
+        caller's own haste is not enough: a slow target gives others their answers, and is known
+        to be slow by them.
         """
         if wait not in self._waiting:
             return False
@@ -108,18 +119,25 @@ class Silence:
         wait.ended = now
         self._given_up.append(wait)
         self._latest.append((now, False))
-        silent_s = now - wait.begun
-        if self._heard_at > wait.begun or silent_s < LEAST_S:
+        if self._heard_at > wait.begun or wait.silent_s < LEAST_S:
             return False
         usual_s = self._paces[wait.stream].usual_s()
         if usual_s is not None:
-            return silent_s >= MUCH_LONGER * usual_s
+            return wait.silent_s >= MUCH_LONGER * usual_s or self._again(wait, usual_s)
         return wait.alone or any(self._hangs_with(wait, other) for other in self._others(wait))
 
     def steady(self, now: float) -> bool:
         """Whether the target keeps up with its calls: of late next to none ended in silence."""
         recent = [heard for at, heard in self._latest if now - at <= STEADY_S]
         return recent.count(False) <= STEADY_SHARE * len(recent)
+
+    def _again(self, wait: Wait, usual_s: float) -> bool:
+        """Whether this silence and the one before it were as long as such answers usually take,
+        with no word to anybody since the earlier one began."""
+        alike = [one for one in self._given_up if one.stream == wait.stream][-2:]
+        return len(alike) == 2 and all(
+            one.silent_s >= usual_s and one.begun >= self._heard_at for one in alike
+        )
 
     def _others(self, wait: Wait) -> list[Wait]:
         return [one for one in (*self._waiting, *self._given_up) if one is not wait]

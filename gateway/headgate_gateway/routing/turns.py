@@ -56,6 +56,11 @@ class Turns:
         if isinstance(failure, UpstreamTimeout) and (failure.sent or failure.timer):
             self._hung.add(id(state))
 
+    def last(self, state: TargetState) -> bool:
+        """Whether a try at the target, which is available, is the last hope that the pool has."""
+        others = (one for one in self._order if one is not state and not self._tried[id(one)])
+        return state.available() and not any(one.available() for one in others)
+
     def hung(self, state: TargetState) -> bool:
         """Whether it let a timer run out: asked again, it would take the rest of the time too."""
         return id(state) in self._hung

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
+
+import orjson
 
 from headgate_core.errors import UpstreamError, UpstreamMalformed, UpstreamStatus, UpstreamTruncated
 from headgate_core.ports import ModelRequest
@@ -13,6 +16,7 @@ from headgate_gateway.replies.chunks import finishes, has_content, observe, usag
 from headgate_gateway.replies.salvage import is_page, salvage
 from headgate_gateway.sdk.errors import mapped, noted
 from headgate_gateway.sdk.wire import Wire
+from headgate_gateway.upstream import lenient_json
 
 _CHARACTERS_PER_TOKEN = 4
 
@@ -60,12 +64,14 @@ class Call:
     async def stream(self, answer: Any) -> Events:
         """The SDK ends a stream that was cut off as if it were whole, and makes up its reason.
 
-        So the chunk with the reason waits until what came over the wire has been looked at.
+        So the chunk with the reason waits until what came over the wire has been looked at. What
+        is wrong there is raised behind what the SDK still has to say, as the network may bring both
+        at once.
         """
         held: Json | None = None
         try:
             async for body in self._bodies(answer):
-                if held is not None:
+                if held is not None and self._wire.fault() is None:
                     yield Chunk(held)
                 held = body if finishes(body) else None
                 if held is None:
@@ -82,12 +88,11 @@ class Call:
         yield Done()
 
     async def _bodies(self, answer: Any) -> AsyncIterator[Json]:
-        """The chunks to show, as long as nothing is wrong on the wire. Raises ``UpstreamError``."""
+        """The chunks to show, and then what is wrong on the wire. Raises ``UpstreamError``."""
         items, usage = aiter(answer), None
         while (item := await self._next(items)) is not None:
-            self._check()
             body = plain_body(item)
-            if finishes(body):
+            if finishes(body) and self._wire.fault() is None:
                 self._told_why(answer)
             observe(self.facts, body)
             told = body.pop("usage", None)
@@ -95,7 +100,7 @@ class Call:
                 usage = {**body, "choices": [], "usage": told}
             if not told or finishes(body) or has_content(body):
                 yield body
-        self._check(over=True)
+        self._check()
         self._told_why(answer)
         if not _reported(answer, default=True):
             self.facts.usage = usage = None  # the SDK's own count: no two providers' are alike
@@ -110,8 +115,10 @@ class Call:
         except Exception as error:  # the same, in mid-stream, mapped at one border
             raise self._mapped(error) from error
 
-    def _check(self, *, over: bool = False) -> None:
-        fault = self._wire.fault(over=over)
+    def _check(self) -> None:
+        fault = self._wire.fault(over=True)
+        if fault is None and not self.facts.content:
+            fault = self._wire.unread
         if fault is not None:
             raise fault
 
@@ -121,7 +128,8 @@ class Call:
         if self._wire.knows or not hasattr(answer, reasons[0]):
             return
         if not any(getattr(answer, reason, None) for reason in reasons):
-            raise UpstreamTruncated("The stream ended without a finish_reason.")
+            unread = None if self.facts.content else self._wire.unread
+            raise unread or UpstreamTruncated("The stream ended without a finish_reason.")
 
     def _mapped(self, error: Exception) -> UpstreamError:
         found = mapped(error, self._wire)
@@ -138,10 +146,20 @@ def plain_body(answer: Any) -> Json:
     body = dump(exclude_none=True) if dump is not None else answer
     if not isinstance(body, Mapping):
         raise UpstreamMalformed(f"The SDK returned a {type(answer).__name__}.")
-    plain = dict(body)
+    plain = _readable(dict(body))
     for choice in plain.get("choices") or ():
         choice.setdefault("finish_reason", None)
     return plain
+
+
+def _readable(body: Json) -> Json:
+    """The SDK reads halves of surrogate pairs, which cannot be written again."""
+    try:
+        orjson.dumps(body)
+    except orjson.JSONEncodeError:
+        with suppress(TypeError, ValueError):
+            return dict(lenient_json.mended(body))
+    return body
 
 
 async def _shown(body: Json) -> Events:

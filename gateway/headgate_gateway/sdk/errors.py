@@ -72,7 +72,9 @@ def _answered(error: Exception, wire: Wire) -> UpstreamError:
         return fault
     if _behind(error, _NO_TIME) is not None:
         return UpstreamTimeout("The upstream did not go on in time.")
-    return UpstreamMalformed("The upstream's reply is not shaped like one of this provider.")
+    return wire.unread or UpstreamMalformed(
+        "The upstream's reply is not shaped like one of this provider."
+    )
 
 
 def unreachable(error: BaseException) -> UpstreamUnreachable | None:

@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import orjson
-
 from headgate_core.errors import UpstreamError, UpstreamMalformed
 from headgate_core.types import Json
 from headgate_gateway.sdk.frames import Frames, exception_of
-from headgate_gateway.sse import SseEvent, SseSplitter, SseTooLarge
+from headgate_gateway.sse import SseEvent, SseSplitter
+from headgate_gateway.upstream import lenient_json
 from headgate_gateway.upstream.errors import named_error, reported
 
 _ANTHROPIC = frozenset(
@@ -45,7 +44,7 @@ class Ends:
     known: bool = False
     """The events are of a provider whose end is known; of others nothing can be told."""
     closed: bool = False
-    """The last event came; what happens to the connection afterwards does not matter."""
+    """The last event came; what follows it does not matter, nor what becomes of the connection."""
     error: UpstreamError | None = None
     """The provider reported an error instead of going on."""
     _stopped: bool = False
@@ -103,12 +102,12 @@ class Ends:
 
 
 class Framing(Protocol):
-    """Cuts bytes into events and reads them. Raises ``UpstreamMalformed``."""
+    """Cuts bytes into events and reads them, up to the one that closes the stream."""
 
     ends: Ends
 
     def feed(self, data: bytes) -> None:
-        """Bytes as they came."""
+        """Bytes as they came. Raises ``UpstreamMalformed`` and ``SseTooLarge``."""
         ...
 
     def torn(self) -> bool:
@@ -135,18 +134,16 @@ class ServerEvents:
         self._splitter = SseSplitter()
 
     def feed(self, data: bytes) -> None:
-        """Bytes as they came. Raises ``UpstreamMalformed``."""
-        try:
-            events = self._splitter.feed(data)
-        except SseTooLarge as error:
-            raise UpstreamMalformed(f"The stream holds {error}.") from error
-        for event in events:
+        """Bytes as they came. Raises ``UpstreamMalformed`` and ``SseTooLarge``."""
+        if self.ends.closed:
+            return
+        for event in self._splitter.feed(data):
             self._read(event)
 
     def torn(self) -> bool:
         """Whether the body ended in the middle of an event."""
         rest = self._splitter.rest()
-        if rest is None or rest.raw.startswith(b":"):
+        if self.ends.closed or rest is None or rest.raw.startswith(b":"):
             return False
         try:
             self._read(rest)
@@ -155,6 +152,8 @@ class ServerEvents:
         return not rest.data
 
     def _read(self, event: SseEvent) -> None:
+        if self.ends.closed:
+            return
         if event.data.startswith(b"[DONE]"):
             self.ends.closed = True
         elif event.name == b"error" and self.ends.error is None:
@@ -196,6 +195,8 @@ class EventFrames:
     def feed(self, data: bytes) -> None:
         """Bytes as they came. Raises ``UpstreamMalformed``."""
         for headers, payload in self._frames.feed(data):
+            if self.ends.closed:
+                return
             if headers.get(":message-type", "event") != "event":
                 self.ends.error = self.ends.error or exception_of(headers, payload)
             else:
@@ -203,7 +204,7 @@ class EventFrames:
 
     def torn(self) -> bool:
         """Whether the body ended in the middle of a frame."""
-        return self._frames.rest > 0
+        return self._frames.rest > 0 and not self.ends.closed
 
     def _read(self, headers: Mapping[str, str], body: Json) -> None:
         inner = body.get("bytes")
@@ -218,7 +219,7 @@ class EventFrames:
 
 def _object(data: bytes) -> Json:
     try:
-        body: Any = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
+        body: Any = lenient_json.loads(data)
+    except ValueError as error:
         raise UpstreamMalformed("The stream holds an event that is not JSON.") from error
     return body if isinstance(body, dict) else {}

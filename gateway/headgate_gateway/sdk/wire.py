@@ -13,8 +13,6 @@ from contextlib import aclosing, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-import orjson
-
 from headgate_core.errors import (
     UpstreamError,
     UpstreamMalformed,
@@ -24,6 +22,8 @@ from headgate_core.errors import (
 from headgate_core.types import Json
 from headgate_gateway.replies.salvage import is_page
 from headgate_gateway.sdk.stream_ends import Framing, framing
+from headgate_gateway.sse import SseTooLarge
+from headgate_gateway.upstream import lenient_json
 from headgate_gateway.upstream.errors import reported, status_error
 
 _KEPT = 1024 * 1024
@@ -62,7 +62,9 @@ class Wire:
         self._kept = bytearray()
         self._large = False
         self._framing: Framing | None = None
-        self._malformed: UpstreamMalformed | None = None
+        self.unread: UpstreamMalformed | None = None
+        """A stream's event that cannot be read here; whether the SDK can is its own business."""
+        self._watched = True
         self._torn = False
 
     @contextmanager
@@ -83,7 +85,7 @@ class Wire:
     def take(self, data: bytes) -> None:
         """Bytes of the body, decompressed."""
         self._came = self._came or bool(data)
-        if self._malformed is not None:
+        if not self._watched:
             return
         if self._framing is None and not self._large:
             data = self._sorted(data)
@@ -91,17 +93,18 @@ class Wire:
             return
         try:
             self._framing.feed(data)
-        except UpstreamMalformed as error:
-            self._malformed = error
-        except (AttributeError, TypeError, ValueError) as error:
-            self._malformed = UpstreamMalformed("The stream holds an event of no known shape.")
-            self._malformed.__cause__ = error
+        except SseTooLarge:
+            self._watched = False
+        except (UpstreamMalformed, AttributeError, TypeError, ValueError) as error:
+            self._watched = False
+            self.unread = UpstreamMalformed("The stream holds an event that cannot be read.")
+            self.unread.__cause__ = error
 
     def ends(self, failure: Exception | None = None) -> None:
         """The body is over."""
         self.over = True
         self.failure = failure
-        if self._framing is not None and failure is None and self._malformed is None:
+        if self._framing is not None and failure is None and self._watched:
             self._torn = self._framing.torn()
 
     @property
@@ -120,7 +123,7 @@ class Wire:
     @property
     def knows(self) -> bool:
         """Whether the reply is a stream of a provider whose end is known, so far."""
-        return self._framing is not None and self._framing.ends.known
+        return self._watched and self._framing is not None and self._framing.ends.known
 
     def fault(self, *, over: bool = False) -> UpstreamError | None:
         """What is wrong with the reply so far; None = nothing that can be seen.
@@ -151,17 +154,15 @@ class Wire:
 
     def _stream_fault(self, stream: Framing, *, over: bool) -> UpstreamError | None:
         ends = stream.ends
-        if ends.error is not None or self._malformed is not None:
-            return ends.error or self._malformed
-        if not over:
-            return None
+        if ends.error is not None or not over:
+            return ends.error
         if self.failure is not None and not (ends.closed and ends.ended):
             return self._broken(self.failure)
         if not self._came:
             return UpstreamTruncated("The stream ended before it began.")
         if self._torn:
             return UpstreamTruncated("The stream ended in the middle of an event.")
-        if ends.known and not ends.ended:
+        if self.knows and not ends.ended:
             return UpstreamTruncated("The stream ended without a finish_reason.")
         return None
 
@@ -171,8 +172,8 @@ class Wire:
         if not self._kept.strip():
             return UpstreamMalformed("The upstream's reply is empty.")
         try:
-            body: Any = orjson.loads(self._kept)
-        except orjson.JSONDecodeError:
+            body: Any = lenient_json.loads(self.kept)
+        except ValueError:
             failure = UpstreamMalformed("The upstream's reply is not JSON.")
             failure.worked = not is_page(self.kept)
             return failure

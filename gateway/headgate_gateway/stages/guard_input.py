@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import count
 from typing import Any, ClassVar
 
 from headgate_core.context import Context
 from headgate_core.errors import InvalidRequest
 from headgate_core.ports import Guards, Stopped
 from headgate_core.types import At, Verdict
-from headgate_gateway.caller_texts import CallerTexts, Place, Run, copied, text_of
+from headgate_gateway.caller_texts import CallerTexts, Place, Run, at_least, copied
+from headgate_gateway.part_runs import as_one, glued
 from headgate_gateway.plan import RoutePlan
 from headgate_gateway.replies.refusal import refuse
+from headgate_gateway.text_blocks import Blocks
 
 _UNREAD = frozenset({"messages", "model"})
 """Members that are sorted by themselves, or name a route of ours."""
+MANY = 5000
+"""Members and items of a request that are sorted in a thread: the event loop would feel it."""
 
 
 @dataclass(slots=True)
@@ -42,15 +48,11 @@ class GuardInput:
         masked.
         """
         ctx.may_capture = False
-        request, inputs = copied(ctx.request), copied(ctx.inputs)
-        found: dict[At, CallerTexts] = {"input": CallerTexts(), "tool_results": CallerTexts()}
-        for number, message in enumerate(request["messages"], 1):
-            at: At = "tool_results" if message.get("role") in ("tool", "function") else "input"
-            found[at].message(message, f"message {number}")
-        for name in [name for name in request if name not in _UNREAD]:
-            found["input"].member(request, name)
-        for name in inputs:
-            found["input"].input(inputs, name)
+        request, inputs, found = (
+            await asyncio.to_thread(_sorted, ctx)
+            if at_least((ctx.request, ctx.inputs), MANY)
+            else _sorted(ctx)
+        )
         held: set[str] = set()
         try:
             for at, sorted_ in found.items():
@@ -76,68 +78,61 @@ class _Checking:
 
         Raises ``Stopped``, ``GuardFailed`` and ``InvalidRequest``.
         """
-        for place in found.texts:
-            cleared = await self.guards.check(self.at, place.text, place.subject, self.verdicts)
-            place.holder[place.member] = cleared or ""
+        blocks = Blocks(self.guards, self.at, self.verdicts)
+        await blocks.mask(found.texts)
         for run in reversed(found.runs):
             await self._together(run)
-        held = await self._held([*found.fixed, *found.ids])
-        for place in found.fixed:
-            if place.text in held:
-                raise _cannot_mask(place)
-        return held
+        for place in await blocks.held(found.fixed, all_of_them=False):
+            raise _cannot_mask(place)
+        return {place.text for place in await blocks.held(found.ids, all_of_them=True)}
 
     async def _together(self, run: Run) -> None:
-        """What is found only where parts meet makes one part of them, masked."""
-        parts = run.content[run.start : run.end]
-        texts = [text_of(part) or "" for part in parts]
-        joined = "".join(texts)
+        """What is found only where parts meet makes one part of them, masked.
+
+        Models get them in one piece or with line ends between, so they are looked at in both ways.
+        """
+        texts = run.texts()
+        lines, words = "\n".join(texts), glued(texts)
+        apart = await self._cleared(lines, run.subject)
+        whole = await self._cleared(words, run.subject) if words != lines else words
+        if whole != words:
+            as_one(run, whole)
+        elif apart != lines:
+            as_one(run, apart)
+
+    async def _cleared(self, text: str, subject: str) -> str:
         found: list[Verdict] = []
         try:
-            cleared = await self.guards.check(self.at, joined, run.subject, found)
+            return await self.guards.check(self.at, text, subject, found) or ""
         finally:
-            known = {_what(v) for v in self.verdicts if v.subject == run.subject}
+            known = {_what(v) for v in self.verdicts if v.subject == subject}
             self.verdicts += [v for v in found if _what(v) not in known]
-        if cleared != joined:
-            whole = cleared or ""
-            if all(isinstance(part, dict) for part in parts):
-                merged = {k: v for part in parts for k, v in part.items()}
-                run.content[run.start : run.end] = [{**merged, "text": whole}]
-            else:
-                run.content[run.start : run.end] = [whole]
 
-    async def _held(self, places: Sequence[Place]) -> set[str]:
-        """Which of the strings must not go out. All are looked at together, as most are clean."""
-        first = {place.text: place.subject for place in reversed(places)}
-        if not first or await self._clean("\n".join(first)):
-            return set()
-        held = set()
-        for text, subject in reversed(first.items()):
-            found: list[Verdict] = []
-            try:
-                cleared = await self.guards.check(self.at, text, subject, found)
-            finally:
-                self.verdicts += [
-                    replace(v, action="block") if v.action == "mask" else v for v in found
-                ]
-            if cleared != text:
-                held.add(text)
-        return held
 
-    async def _clean(self, text: str) -> bool:
-        found: list[Verdict] = []
-        try:
-            return await self.guards.check(self.at, text, "names", found) == text and not found
-        except Stopped:
-            return False
+def _sorted(ctx: Context) -> tuple[Any, Any, dict[At, CallerTexts]]:
+    """Copies of what the caller wrote, and their strings by the place that they are checked at."""
+    request, inputs = copied(ctx.request), copied(ctx.inputs)
+    found: dict[At, CallerTexts] = {"input": CallerTexts(), "tool_results": CallerTexts()}
+    for number, message in enumerate(request["messages"], 1):
+        at: At = "tool_results" if message.get("role") in ("tool", "function") else "input"
+        found[at].message(message, f"message {number}")
+    for name in [name for name in request if name not in _UNREAD]:
+        found["input"].member(request, name)
+    for name in inputs:
+        found["input"].input(inputs, name)
+    return request, inputs, found
 
 
 def _replace_ids(places: Sequence[Place], held: set[str]) -> None:
     """An id stands in several messages: it gets the same replacement in all of them."""
+    taken = {place.text for place in places} - held
+    free = (made for number in count() if (made := f"call_{number}") not in taken)
     own: dict[str, str] = {}
     for place in places:
         if place.text in held:
-            place.holder[place.member] = own.setdefault(place.text, f"call_{len(own)}")
+            if place.text not in own:
+                own[place.text] = next(free)
+            place.holder[place.member] = own[place.text]
 
 
 def _what(verdict: Verdict) -> Any:

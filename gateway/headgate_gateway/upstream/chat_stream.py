@@ -11,9 +11,12 @@ from headgate_core.errors import UpstreamMalformed, UpstreamTruncated
 from headgate_core.reply import Chunk, Event, Facts, Raw
 from headgate_core.types import Json
 from headgate_gateway.replies.chunks import observe, observe_spent
-from headgate_gateway.sse import SseEvent, SseSplitter, SseTooLarge, encode
+from headgate_gateway.replies.texts import part
+from headgate_gateway.replies.tool_numbers import Calls
+from headgate_gateway.sse import SseEvent, SseSplitter, SseTooLarge, encode, encode_named
 from headgate_gateway.upstream.errors import named_error, parsed, reported
 from headgate_gateway.upstream.http import reason
+from headgate_gateway.upstream.lenient_json import Mended
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse
@@ -56,6 +59,8 @@ class ChatStream:
         self._asked = asked
         self._finished: dict[int, bool] = {}
         """The choices seen so far and whether each has stated its finish_reason."""
+        self._calls: dict[int, Calls] = {}
+        """The tool calls of choices that have not stated their finish_reason."""
         self._usage: Event | None = None
 
     def take(self, event: SseEvent) -> Event | None:
@@ -67,21 +72,27 @@ class ChatStream:
         body = parsed(event.data, again=self._parse or b'"usage"' in event.data)
         self._read(body)
         if not body.get("usage"):
-            return Chunk(body) if self._parse else Raw(event.raw)
+            return Chunk(body) if self._parse else passed(event, body)
         if not body.get("choices"):
-            self._usage = Chunk(body) if self._parse else Raw(event.raw)
+            self._usage = Chunk(body) if self._parse else passed(event, body)
             return None
         return self._without_usage(body)
 
     def end(self) -> Event | None:
         """The upstream's body ended: the usage, when asked for. Raises ``UpstreamTruncated``."""
-        if not self._finished or not (self.ended or all(self._finished.values())):
+        if not self._finished or not (self._closed or all(self._finished.values())):
             raise UpstreamTruncated("The stream ended without a finish_reason.")
         if not self.ended and len(self._finished) < self._choices:
             raise UpstreamTruncated(
                 f"The stream ended after {len(self._finished)} of {self._choices} choices."
             )
         return self._usage if self._asked else None
+
+    @property
+    def _closed(self) -> bool:
+        """Whether a ``[DONE]`` says enough: some servers send it after a failure as well."""
+        calls = [call for known in self._calls.values() for call in known.known]
+        return self.ended and self._facts.content and all(call.readable for call in calls)
 
     def _read(self, body: Json) -> None:
         try:
@@ -92,11 +103,20 @@ class ChatStream:
                     index = int(choice.get("index") or 0)
                     done = self._finished.get(index, False)
                     self._finished[index] = done or bool(choice.get("finish_reason"))
+                    self._keep_calls(index, choice)
         except (AttributeError, TypeError, ValueError) as error:
             raise UpstreamMalformed("A chunk is not shaped like a chat completion.") from error
         if failure is not None:
             observe_spent(self._facts, body)
             raise failure
+
+    def _keep_calls(self, index: int, choice: Json) -> None:
+        if self._finished[index]:
+            self._calls.pop(index, None)
+        elif pieces := part(choice).get("tool_calls"):
+            known = self._calls.setdefault(index, Calls())
+            for _ in known.place(pieces, whole="message" in choice):
+                pass
 
     def _without_usage(self, body: Json) -> Event:
         own = {k: body[k] for k in _ENVELOPE if k in body}
@@ -106,6 +126,14 @@ class ChatStream:
 
     def _made(self, body: Json) -> Event:
         return Chunk(body) if self._parse else Raw(encode(orjson.dumps(body)))
+
+
+def passed(event: SseEvent, body: Json) -> Raw:
+    """The event as it came, unless clients cannot read its ``body`` so."""
+    if not isinstance(body, Mended):
+        return Raw(event.raw)
+    name = event.name.decode(errors="replace")
+    return Raw(encode_named(name, body.data) if name else encode(body.data))
 
 
 async def events(response: ClientResponse, stream: Sorter) -> AsyncGenerator[Event, None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -21,8 +22,20 @@ CALLERS = (
 """How codes begin of failures that the caller can mend; others, of credentials say, are not his."""
 THROTTLED = ("rate_limit_exceeded", "rate_limit_error")
 _CREDENTIALS = (401, 402, 403)
+_STATUSES = {
+    **dict.fromkeys(THROTTLED, 429),
+    **dict.fromkeys(("insufficient_quota", "quota_exceeded", "resource_exhausted"), 429),
+    **dict.fromkeys(("invalid_api_key", "incorrect_api_key", "invalid_authentication"), 401),
+    **dict.fromkeys(("authentication_error", "unauthenticated", "unauthorized"), 401),
+    **dict.fromkeys(("billing_error", "billing_not_active", "insufficient_credits"), 402),
+    **dict.fromkeys(("permission_error", "permission_denied", "forbidden"), 403),
+}
+"""What a word means where no status tells it."""
+_KEY = re.compile(r"\b(?:api|access)[ _-]?key\b", re.IGNORECASE)
 _NO_ERROR: tuple[object, ...] = (None, False, "")
-"""What some servers put into ``error`` when there is none; an empty object is an error."""
+"""What some servers put into ``error`` when there is none; an empty object is an error..."""
+_ANSWERS = frozenset({"choices", "candidates"})
+"""...except beside one of these."""
 
 
 def status_error(status: int, headers: Mapping[str, str], raw: bytes) -> UpstreamStatus:
@@ -47,7 +60,8 @@ def status_error(status: int, headers: Mapping[str, str], raw: bytes) -> Upstrea
 
 def reported(body: Json) -> UpstreamError | None:
     """The error that a body or a chunk with status 200 carries instead of an answer."""
-    told = body.get("error") not in _NO_ERROR
+    error = body.get("error")
+    told = error not in _NO_ERROR and (bool(error) or _ANSWERS.isdisjoint(body))
     if told or body.get("type") == "error" or body.get("object") == "error":
         return _failure(body)
     for choice in body.get("choices") or ():
@@ -77,12 +91,13 @@ def _meant(error: Json) -> int | None:
         code = int(code)
     if isinstance(code, int) and 400 <= code < 600:
         return code
-    word = _code(error)
-    if word in THROTTLED:
-        return 429
-    if word.startswith(CALLERS) or (not _text(code) and word == "invalid_request_error"):
-        return 400
-    return None
+    words = [_text(error.get(member)) for member in ("code", "type", "status")]
+    for word in words:
+        if word.lower() in _STATUSES:
+            return _STATUSES[word.lower()]
+    if _KEY.search(_message(error)) and not words[0].startswith(CALLERS):
+        return 401
+    return 400 if _code(error).startswith(CALLERS) else None
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -103,7 +118,10 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def parsed(data: bytes, *, again: bool = False) -> Json:
-    """A JSON object; ``again``: it will be written again. Raises ``UpstreamMalformed``."""
+    """A JSON object, maybe a ``Mended``; ``again``: it will be written again.
+
+    Raises ``UpstreamMalformed``.
+    """
     try:
         body = lenient_json.loads(data)
     except ValueError as error:

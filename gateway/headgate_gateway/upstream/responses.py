@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from headgate_core.errors import UpstreamError, UpstreamMalformed, UpstreamTruncated
-from headgate_core.reply import Event, Facts, Raw
+from headgate_core.reply import Event, Facts
 from headgate_core.types import Json
 from headgate_gateway.replies.chunks import usage_of
 from headgate_gateway.sse import SseEvent
+from headgate_gateway.upstream.chat_stream import passed
 from headgate_gateway.upstream.errors import parsed, reported
 
 _STARTING = frozenset(
@@ -41,7 +42,7 @@ class ResponseStream:
             raise UpstreamMalformed("An event is not shaped like one of a response.") from error
         if failure is not None:
             raise failure
-        return Raw(event.raw)
+        return passed(event, body)
 
     def end(self) -> Event | None:
         """The upstream's body ended. Raises ``UpstreamTruncated``; there is nothing more to say."""

@@ -14,7 +14,13 @@ from headgate_core.types import Json
 OLD, NEW = "max_tokens", "max_completion_tokens"
 TokenLimit: TypeAlias = Literal["auto", "max_tokens", "max_completion_tokens"]
 
-_REASONS = re.compile(r"(?:^|/)(?:o[1-9]\d*|gpt-[5-9]|gpt-[1-9]\d|codex)(?:$|[-.:@])")
+_DATE = r"\d{4}-\d\d-\d\d"
+_SUFFIX = rf"-(?:mini|preview|pro|low|medium|high|deep-research|latest|{_DATE})"
+_REASONS = re.compile(
+    rf"(?:^|/|^ft:)(?:o[1-9](?:{_SUFFIX})*(?:$|[:@])"
+    r"|(?:gpt-(?:[5-9]|[12]\d)|codex-mini)(?:$|[-.:@]))"
+)
+"""Whole names of the o-series, as others begin like them; `gpt-35-turbo` is Azure's for 3.5."""
 
 
 def named(body: Json, model: str, wanted: TokenLimit) -> Json:

@@ -41,6 +41,8 @@ class Injection:
 
     version: ClassVar[str] = "1"
     cost: ClassVar[int] = 0
+    joined: ClassVar[bool] = True
+    """More text adds phrases and takes none away."""
     window = 1500
 
     async def find(self, text: str, at: At) -> list[Span]:

@@ -10,7 +10,11 @@ from headgate_core.types import Span
 LONGEST = 26
 """Characters: 19 digits, their separators, and one look behind the last."""
 
-_PLAIN = re.compile(r"(?<![\w.,/+-])(?<!\d[ ])\d{12,19}(?![\w-])(?![.,]\d)")
+_LISTED = r"(?<!\d,)|(?<=\d{4},)|(?<=[\[,]\d,)|(?<=[\[,]\d{2},)|(?<=[\[,]\d{3},)"
+"""What stands before is no decimal comma; lists of numbers may be written without blanks."""
+_PLAIN = re.compile(
+    rf"(?<![\w./+-])(?:{_LISTED})\d{{12,19}}(?![\w-])(?!\.\d)(?!,\d{{1,3}}(?![\d,\]}}]))"
+)
 _GROUPED = re.compile(
     r"(?<![\w.,/+-])(?="
     r"(\d{4}([ -])\d{4}\2\d{4}\2\d{4}(?:\2\d{1,3})?(?!\d)"

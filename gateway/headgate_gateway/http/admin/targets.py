@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from headgate_core.types import Json
 from headgate_gateway.operations import deployment
@@ -19,18 +19,28 @@ if TYPE_CHECKING:
 log = logging.getLogger("headgate.admin")
 
 
+def _text(value: str) -> str:
+    if any("\ud800" <= c <= "\udfff" for c in value):
+        raise ValueError("holds half of a surrogate pair, which is no character")
+    return value
+
+
+Text: TypeAlias = Annotated[str, AfterValidator(_text)]
+"""What can be stored and sent again."""
+
+
 class Enable(BaseModel):
     """``target`` as a pool names it: ``PROVIDER/MODEL``."""
 
     model_config = ConfigDict(extra="forbid")
-    target: str
+    target: Text
 
 
 class Disable(Enable):
     """``for`` is a duration such as ``2h``, ``why`` is shown to whoever looks next."""
 
-    for_: str = Field(alias="for")
-    why: str
+    for_: Text = Field(alias="for")
+    why: Text
 
 
 def router(gateway: Gateway, _again: Again) -> APIRouter:
@@ -49,7 +59,7 @@ def router(gateway: Gateway, _again: Again) -> APIRouter:
         given = (gateway.settings, gateway.store, asked.target, asked.for_, asked.why)
         row, alone = await asyncio.to_thread(deployment.disable, *given)
         until = deployment.moment(row.until_unix_ns)
-        log.warning("%s is disabled until %s over the admin API: %s", row.name, until, row.why)
+        log.warning("%s is disabled until %s over the admin API: %r", row.name, until, row.why)
         return {"target": row.name, "until": until, "why": row.why, "still_used_in": alone}
 
     @routes.post("/enable")
