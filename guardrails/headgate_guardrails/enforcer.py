@@ -34,8 +34,6 @@ MANY = 500
 class _Finding(NamedTuple):
     watch: Watch
     span: Span
-    level: int = 0
-    """The reading that it was found in, 0 = as written."""
 
 
 @dataclass(slots=True)
@@ -146,7 +144,7 @@ class Enforcer:
         else:
             results = await asyncio.gather(*(watch.step(self._readings, final) for watch in tier))
         for watch, spans in zip(tier, results, strict=True):
-            self._pending += [_Finding(watch, span, level) for level, span in spans]
+            self._pending += [_Finding(watch, span) for span in spans]
         for watch in [w for w in tier if w.fault]:
             tier.remove(watch)
             self._give_up(watch)
@@ -170,18 +168,14 @@ class Enforcer:
         waiting: list[_Finding] = []
         acted: dict[int, Watch] = {}
         until = limit
-        self._pending = [
-            self._aligned(f) if f.span.end <= limit else f
-            for f in self._pending
-            if f.span.end > limit or self._meant(f)
-        ]
+        self._pending = [self._aligned(f) if f.span.end <= limit else f for f in self._pending]
         try:
             for cluster in _clusters(self._pending):
                 if max(f.span.end for f in cluster) > limit:
                     waiting += cluster
                     until = min(until, cluster[0].span.start)
                     continue
-                for watch, span, _ in _per_check(cluster):
+                for watch, span in _per_check(cluster):
                     acted[watch.bound.order] = watch
                     watch.kinds.append(span.kind)
                     self._act(watch)
@@ -192,18 +186,6 @@ class Enforcer:
                 self._record(watch)
         self._pending = waiting
         return masks, until if until == limit else self._border(until)
-
-    def _meant(self, finding: _Finding) -> bool:
-        """False in JSON for what takes a part of an escape for text, and nothing else is there."""
-        start, end = finding.span.start, finding.span.end
-        if not self._structure.holds(start, end):
-            return True
-        levels = 2 if self._structure.nested(start) else 1
-        border, level = self._readings.border, finding.level
-        if all(border(at, up=False, levels=levels) == at for at in (start, end)):
-            return True
-        deeper = (f.span for f in self._pending if f.level >= levels)
-        return level >= levels or any(s.start < end and start < s.end for s in deeper)
 
     def _aligned(self, finding: _Finding) -> _Finding:
         """In JSON, with each escape and each number that it touches taken or left as a whole.

@@ -138,8 +138,6 @@ class Readings:
 
     def span(self, level: int, span: Span) -> Span:
         """A finding of a reading: all that stands for its characters as written."""
-        if not level:
-            return span
         start, end = self.written(level, span.start), self.written(level, span.end)
         return Span(start, end, span.kind, span.score)
 

@@ -48,17 +48,17 @@ class Watch:
             asking = Asking(self.bound, self.at)
             self.lanes.append(Lane(asking, self.lanes[-1].scan.forked(asking)))
 
-    async def step(self, readings: Readings, final: bool) -> list[tuple[int, Span]]:
-        """New findings, where they are written, each with the number of its reading.
+    async def step(self, readings: Readings, final: bool) -> list[Span]:
+        """New findings, where they are written.
 
         Those of the frames before a failure count like those of earlier pieces.
         """
-        found: list[tuple[int, Span]] = []
+        found: list[Span] = []
         try:
             for level, lane in enumerate(self.lanes):
                 lane.asking.begin()
                 async for spans in lane.scan.step(readings.texts[level], final):
-                    found += [(level, readings.span(level, span)) for span in spans]
+                    found += [readings.span(level, span) for span in spans] if level else spans
         except CheckError as error:
             self.fault = str(error)
         return found

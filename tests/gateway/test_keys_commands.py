@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import pytest
 import typer
+from running import headgate
 from typer.testing import CliRunner
 
 from headgate_core.errors import ConfigurationError, NotFound
@@ -58,7 +59,7 @@ def test_a_program_gets_one_document(config: Path) -> None:
     out, _ = run(
         config,
         *("create", "--name", "app", "--model", "small", "--requests-per-minute", "9"),
-        *("--expires", "2020-01-01", "--json"),
+        *("--expires", "2199-01-01", "--json"),
     )
     made = json.loads(out)
     assert made["key"].startswith("hg-")
@@ -66,7 +67,15 @@ def test_a_program_gets_one_document(config: Path) -> None:
     assert "key" not in listed and "hash" not in listed
     assert listed == {name: value for name, value in made.items() if name != "key"}
     assert (listed["models"], listed["requests_per_minute"]) == (["small"], 9)
-    assert (listed["state"], listed["expires"]) == ("expired", "2020-01-01T00:00:00+00:00")
+    assert (listed["state"], listed["expires"]) == ("valid", "2199-01-01T00:00:00+00:00")
+
+
+def test_a_key_that_has_expired_already_is_not_made(config: Path) -> None:
+    done = headgate(
+        *("keys", "create", "--name", "app", "--expires", "2020-01-01"), "--config", str(config)
+    )
+    assert done.returncode == 2
+    assert "in the past" in done.stderr
 
 
 def test_a_key_for_a_model_that_does_not_exist_is_not_made(config: Path) -> None:

@@ -216,13 +216,3 @@ def test_no_first_letter_is_left_behind_a_backslash_that_is_meant(letter: str) -
     assert json.loads(masked["q"]) == ["a\n[EMAIL]"]
     for pieces in every_cut(text):
         assert streamed(guards(MASK), pieces) == expected
-
-
-@pytest.mark.parametrize("end", ["\n", "\t", "\r\n"])
-def test_code_in_json_stays_as_it_is(end: str) -> None:
-    code = end.join(["import app", "@app.get('/a')", "def f(): ...", "@app.post('/b')", ""])
-    for value in ({"path": "a.py", "content": code}, [json.dumps({"content": code})]):
-        text = json.dumps(value)
-        assert unsplit(guards(MASK), text)[0] == text
-        for pieces in every_cut(text):
-            assert streamed(guards(MASK), pieces) == (text, "", ())

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from headgate_gateway.keys import KeyRow
 
 
+LAST_YEAR = 2200
+"""Times are nanoseconds in 64 bits, which end in 2262."""
+
+
 def register(app: typer.Typer) -> None:
     """Add ``keys create``, ``keys list`` and ``keys revoke``."""
     group = typer.Typer(help="API keys: create, list, revoke.", no_args_is_help=True)
@@ -63,6 +67,10 @@ def create(  # noqa: PLR0913 - a command's parameters are its options
         requests_per_minute=requests_per_minute,
         expires=expires.replace(tzinfo=UTC) if expires else None,
     )
+    if request.expires is not None and request.expires <= datetime.now(UTC):
+        raise typer.BadParameter("a key cannot expire in the past", param_hint="--expires")
+    if request.expires is not None and request.expires.year > LAST_YEAR:
+        raise typer.BadParameter(f"the last year is {LAST_YEAR}", param_hint="--expires")
     _known_models(settings_of(config), request.models)
     with _store(config) as store:
         plain, row = create_key(store, request)

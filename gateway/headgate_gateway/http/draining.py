@@ -29,6 +29,9 @@ class DrainingServer(uvicorn.Server):
         # uvicorn raises its signals once more at the end, for whoever handled them before it.
         for number in HANDLED_SIGNALS:
             signal.signal(number, self.handle_exit)
+        # A helper process that is started here would else hold the port after the end.
+        for listener in sockets or ():
+            listener.set_inheritable(False)
         super().run(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

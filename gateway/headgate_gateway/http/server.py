@@ -75,7 +75,6 @@ def _bind(host: str, port: int) -> socket.socket:
             f"Cannot listen on {host}:{port}: {error.strerror}. "
             "Stop what uses it, or choose another one: server.port, --port or server.admin.port."
         ) from error
-    listener.set_inheritable(True)
     return listener
 
 

@@ -29,7 +29,13 @@ from headgate_gateway.replies.salvage import is_page, salvage
 from headgate_gateway.upstream.chat_stream import ChatStream, Sorter, events
 from headgate_gateway.upstream.dropped import dropped
 from headgate_gateway.upstream.errors import parsed, reported
-from headgate_gateway.upstream.http import UpstreamHttp, answer, authorities, checked
+from headgate_gateway.upstream.http import (
+    UpstreamHttp,
+    answer,
+    authorities,
+    checked,
+    insist_on_address,
+)
 from headgate_gateway.upstream.lenient_json import Mended
 from headgate_gateway.upstream.responses import ResponseStream, observe_response
 from headgate_gateway.upstream.token_limit import TokenLimit, named
@@ -73,7 +79,9 @@ class OpenaiCompatible:
     _ca: ssl.SSLContext | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Raises ``ConfigurationError`` for a ``ca_file`` that holds no certificates."""
+        """Raises ``ConfigurationError`` for an address that cannot be one, and for a ``ca_file``
+        that holds no certificates."""
+        insist_on_address(self.base_url)
         if self.ca_file:
             self._ca = authorities(self.ca_file)
 

@@ -58,6 +58,7 @@ class Breaker:
         self._opened_at: float | None = None
         self._period = _Period()
         self._probe: Ticket | None = None
+        self._probe_at = 0.0
 
     @property
     def state(self) -> State:
@@ -70,14 +71,14 @@ class Breaker:
     def allows(self) -> bool:
         """Whether a call may be sent: always when closed, one probe at a time when half-open."""
         state = self.state
-        return state == "closed" or (state == "half_open" and self._probe is None)
+        return state == "closed" or (state == "half_open" and not self._probing())
 
     def sent(self) -> Ticket:
         """A call goes out; in the half-open state it is the probe. Its outcome is to be told
         with the ticket."""
         ticket = Ticket(self._period, self.state == "half_open")
-        if ticket.probe and self._probe is None:
-            self._probe = ticket
+        if ticket.probe and not self._probing():
+            self._probe, self._probe_at = ticket, self._clock()
         return ticket
 
     def abandoned(self, ticket: Ticket) -> None:
@@ -124,6 +125,10 @@ class Breaker:
             self._opened_at = now
             self._period = _Period()
             self._probe = None
+
+    def _probing(self) -> bool:
+        """Whether a probe is out; one that hangs makes room for the next after ``open_s``."""
+        return self._probe is not None and self._clock() - self._probe_at < self._settings.open_s
 
     def _counts(self, ticket: Ticket) -> bool:
         return ticket.period is self._period

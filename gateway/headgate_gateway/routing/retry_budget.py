@@ -9,10 +9,11 @@ from collections.abc import Callable
 from typing import Literal
 
 Cost = Literal["nothing", "token", "debt"]
-"""What an extra attempt costs: ``debt`` = it is made in any case, and paid for later if need be."""
+"""What an extra attempt costs: ``debt`` = it is paid for later where there is no token now."""
 
 OWED_RESERVES = 10
-"""So many reserves are owed at most; time alone has them forgotten as soon as it fills one."""
+"""So many reserves are owed at most, after which such an attempt takes a token like any other;
+time alone has them forgotten as soon as it fills one."""
 
 MOST_CALLERS = 1_000
 """Callers whose earnings are kept; of others it is taken that they have earned nothing."""
@@ -25,9 +26,9 @@ class RetryBudget:
     ``full_in_s``, so the extra load stays at or below ``share`` beside so many reserves as that
     time has passed. Method: the retry budget of Finagle. ``clock`` gives seconds.
 
-    Attempts that are made in any case may be owed: half of what comes in pays for them, and the
-    other half goes on to pay for retries. What is owed is bounded and forgotten in time, so that
-    no outage of hours weighs on the hours after it.
+    Attempts that move calls to a target that works may be owed: half of what comes in pays for
+    them, and the other half goes on to pay for retries. What is owed is bounded and forgotten in
+    time, so that no outage of hours weighs on the hours after it.
     """
 
     def __init__(
@@ -70,7 +71,9 @@ class RetryBudget:
         """Whether ``pay`` would succeed now."""
         self._fill()
         # Shares such as 0.1 do not add up exactly in binary; a hair below one counts as one.
-        return cost != "token" or self._tokens >= 1 - 1e-9
+        if cost == "nothing" or self._tokens >= 1 - 1e-9:
+            return True
+        return cost == "debt" and self._owed < OWED_RESERVES * self._most
 
     def pay(self, cost: Cost) -> bool:
         """Take what an extra attempt costs; False = there is no token, so it must not be sent."""

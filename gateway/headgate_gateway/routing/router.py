@@ -142,6 +142,8 @@ class Router:
         place = pool.queue.at_once(state)
         if place is None:
             pool.retries.refund("token")
+            if pool.hedges is not None:
+                pool.hedges.refund("token")
             raise Overloaded(f"{state.target.name} has no free place.", retry_after_s=1)
         return await self._at(place, call, pool, "hedge")
 

@@ -75,9 +75,9 @@ class Turns:
         if self._left is None:
             return "nothing"
         left, failure = self._left
-        if not reached(failure) or self._replaced(left, to):
+        if not reached(failure):
             return "nothing"
-        return "debt" if moved(left, to) else "token"
+        return "debt" if self._replaced(left, to) or moved(left, to) else "token"
 
     def _replaced(self, left: TargetState, to: TargetState) -> bool:
         """Whether a retry only puts another target in the place of one that said nothing.

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from headgate_core.egress import guard
 from headgate_core.errors import (
@@ -42,6 +43,21 @@ def authorities(path: str) -> ssl.SSLContext:
         raise ConfigurationError(
             f"`ca_file`: {path} cannot be read as certificates in PEM form ({error})."
         ) from error
+
+
+def insist_on_address(base_url: str) -> None:
+    """Raises ``ConfigurationError`` for what is no ``http://HOST…`` or ``https://HOST…``."""
+    try:
+        parts = urlsplit(base_url)
+        port_is_one = parts.port != 0
+    except ValueError:
+        parts, port_is_one = urlsplit(""), False
+    host = parts.hostname or ""
+    if parts.scheme not in ("http", "https") or not host or " " in base_url or not port_is_one:
+        raise ConfigurationError(
+            "`base_url`: expected an address such as https://api.openai.com/v1, "
+            f"found {base_url!r}."
+        )
 
 
 class UpstreamHttp:
