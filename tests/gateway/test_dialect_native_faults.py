@@ -54,7 +54,6 @@ FAILURES: list[tuple[Json, int]] = [
     ({"type": "error", "error": {"type": "invalid_request_error", "message": "too busy"}}, 400),
     ({"type": "error", "code": "connection_error", "message": "too busy"}, 502),
     ({"type": "error", "code": "concurrency_limit", "message": "too busy"}, 502),
-    ({"type": "error", "code": "invalid_api_key", "message": "too busy"}, 502),
     ({"type": "error", "code": "unsupported_country", "message": "too busy"}, 502),
 ]
 
@@ -72,6 +71,17 @@ def test_an_error_in_a_200_is_an_error(tmp_path: Path, failure: Json, status: in
         assert [r["outcome"] for r in world.place.records] == ["error", "error"]
 
     run(tmp_path, before_and_after)
+
+
+def test_words_about_the_gateways_own_key_do_not_reach_the_caller(tmp_path: Path) -> None:
+    async def one(world: World) -> None:
+        refused = {"type": "error", "code": "invalid_api_key", "message": "no such key: sk-1"}
+        world.streams([*events_of([])[:4], event(refused)])
+        answer = await world.responded(stream=True)
+        assert (answer.status, answer.json["error"]["upstream_status"]) == (502, 401)
+        assert b"sk-1" not in answer.body
+
+    run(tmp_path, one)
 
 
 def test_a_bare_error_object_in_a_stream_is_an_error(tmp_path: Path) -> None:
