@@ -129,8 +129,8 @@ def test_a_call_that_can_be_read_or_has_a_reason_is_an_answer(
     world: World, client: openai.OpenAI, how: str, model: str
 ) -> None:
     world.fake.answers[:] = [sends(WHOLE_CALLS[how])]
-    stream = client.chat.completions.create(model=model, messages=USER, stream=True)
-    assert any(c.choices[0].delta.tool_calls for c in stream if c.choices)
+    chunks = list(client.chat.completions.create(model=model, messages=USER, stream=True))
+    assert any(c.choices[0].delta.tool_calls for c in chunks if c.choices)
 
 
 @pytest.mark.parametrize("how", CUT_OFF)
