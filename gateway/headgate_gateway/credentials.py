@@ -50,6 +50,12 @@ class Credentials:
         self._next = (place + 1) % len(self._keys)
         return place
 
+    def insist(self, model: str) -> None:
+        """Raises ``UpstreamCredentialsExhausted`` where ``take`` would; takes nothing."""
+        every = range(len(self._keys))
+        if self._keys and not any(self._allowed(n, model) for n in every):
+            self._last_resort(every, model)
+
     def key(self, place: int) -> str:
         """The key itself."""
         return self._keys[place]
@@ -91,7 +97,7 @@ class Credentials:
         works = next((n for n in order if not self._of(n, model)), None)
         for n in order:
             resting = self._of(n, model)
-            if not resting or not all(rest.allows() for rest in resting):
+            if not resting or not self._allowed(n, model):
                 continue
             due = self._since_try > TAKES_BETWEEN or all(rest.overdue() for rest in resting)
             if works is None or due:
@@ -112,6 +118,9 @@ class Credentials:
         )
         failure.rests_s = self.rests_s(model)
         raise failure
+
+    def _allowed(self, place: int, model: str) -> bool:
+        return all(rest.allows() for rest in self._of(place, model))
 
     def _of(self, place: int, model: str) -> list[Rest]:
         """The rests that the key has now, over or not; none = it works."""

@@ -98,7 +98,7 @@ def test_a_retry_that_gets_no_place_in_time_says_what_the_call_failed_with() -> 
 def test_a_hedge_is_sent_only_where_there_is_room_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("headgate_gateway.routing.hedging.FLOOR_S", 0.005)
+    monkeypatch.setattr("headgate_gateway.routing.router.FLOOR_S", 0.005)
 
     async def run() -> None:
         targets = {name: Counted(slow_s=0.1) for name in "ab"}
@@ -211,7 +211,7 @@ class Storm:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_the_cap_holds_in_a_storm(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headgate_gateway.routing.hedging.FLOOR_S", 0.002)
+    monkeypatch.setattr("headgate_gateway.routing.router.FLOOR_S", 0.002)
 
     async def run() -> None:
         storm = Storm(seed)

@@ -165,7 +165,9 @@ def test_when_all_keys_are_dead_the_error_says_so_until_one_is_mended(tmp_path: 
             assert answer.error is not None
             found: tuple[int, Any] = (answer.status, answer.error["code"])
             assert found == (502, "upstream_credentials_exhausted"), pool
+        made = [a for record in world.place.records for a in record["attempts"]]
         assert len(world.fake.requests) == 2, "a dead key is tried again and again"
+        assert len(made) == 2, "an attempt is on record that was not sent"
         await world.calls("small", 200, every_s=0.5)
         assert 18 <= len(world.fake.requests) <= 2 + 2 * 10
         world.refused = None

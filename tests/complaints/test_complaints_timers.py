@@ -246,13 +246,6 @@ def test_answer_s_bounds_an_answer_in_one_piece_where_it_is_set() -> None:
     estimated(found, output=False)
 
 
-@pytest.mark.parametrize("total_s", [600, 90])
-def test_a_target_that_hangs_leaves_half_of_the_time_to_the_next_one(total_s: float) -> None:
-    found = outcome(silence, stream=False, targets=2, total_s=total_s)
-    fired(found, "answer_s", total_s / 2)
-    estimated(found, output=False)
-
-
 def test_an_answer_in_one_piece_may_take_as_long_as_the_call() -> None:
     async def after_minutes(exchange: Exchange) -> None:
         await asyncio.sleep(590)

@@ -160,7 +160,7 @@ async def chaos(folder: Path) -> None:
 def test_what_holds_for_every_call_holds_in_chaos(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("rests", "router"):
+    for module in ("rests", "tries"):
         monkeypatch.setattr(f"headgate_gateway.routing.{module}.LONGEST_PAUSE_S", 0.05)
     monkeypatch.setattr("headgate_gateway.sse.MAX_EVENT", 100_000)
     asyncio.run(chaos(tmp_path))

@@ -1,4 +1,4 @@
-"""Silence on a stream is broken by comments; from the first one on, an error is an event."""
+"""A long wait for a first byte is broken by comments; from then on, an error is an event."""
 
 from __future__ import annotations
 
@@ -97,24 +97,22 @@ def test_after_a_comment_an_error_is_an_event_and_another_target_can_still_answe
 
 
 @pytest.mark.usefixtures("soon")
-def test_silence_in_the_middle_of_a_stream_is_broken_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("commented", [False, True])
+def test_after_the_first_byte_no_comment_comes(tmp_path: Path, commented: bool) -> None:
     async def ask(place: Place, fake: RawUpstream) -> None:
-        async def rest(exchange: Exchange) -> None:
-            for event in EVENTS[2:]:
+        async def pausing(exchange: Exchange) -> None:
+            await exchange.write(STREAM_HEAD + CHUNKED)
+            for event in [EVENTS[0] + EVENTS[1], *EVENTS[2:]]:
                 await exchange.chunk(event)
+                await asyncio.sleep(5 * event_stream.KEEP_ALIVE_S)
             await exchange.write(b"0\r\n\r\n")
 
-        waits = Waits(rest)
-
-        async def script(exchange: Exchange) -> None:
-            await exchange.write(STREAM_HEAD + CHUNKED)
-            for event in EVENTS[:2]:
-                await exchange.chunk(event)
-            await waits(exchange)
-
-        fake.script = script
-        answer = await place.chat_saw("plain", waits.saw)
-        assert COMMENT in answer.body and answer.text == "Hello world" and answer.done
+        upstream = Waits(pausing)
+        fake.script = upstream if commented else pausing
+        answer = await place.chat_saw("plain", upstream.saw)
+        before, content = answer.body.split(b"data:", 1)
+        assert COMMENT not in content and (COMMENT in before or not commented)
+        assert answer.text == "Hello world" and answer.done
 
     run(tmp_path, ask)
 

@@ -17,7 +17,7 @@ LAST_S = 5.0
 """How long a client may take for what is sent when its call has no more time: an error, say."""
 
 KEEP_ALIVE_S = 15.0
-"""So much silence is broken by a comment: proxies close connections on which nothing moves."""
+"""So long a wait for the first byte is broken by a comment, and again after each such while."""
 
 KEEP_ALIVE = b": keep-alive\n\n"
 
@@ -43,9 +43,9 @@ class EventStream:
         self._loop = asyncio.get_running_loop()
         self._lock = asyncio.Lock()
         self._interval = KEEP_ALIVE_S
-        self._last = self._loop.time()
         self._timer = self._loop.call_later(self._interval, self._silent)
         self._keeping: asyncio.Task[None] | None = None
+        self._spoken = False
         self.started = False
         """Whether the status has gone out."""
 
@@ -62,14 +62,20 @@ class EventStream:
         return False
 
     async def put(self, data: bytes) -> None:
-        """Send whole events, after the status if they are the first."""
+        """Send whole events, after the status if they are the first; no comment comes from then
+        on."""
         async with self._lock:
-            if not self.started:
-                pairs = encoded({**STREAM_HEADERS, **self._headers()}.items())
-                await self._send({"type": "http.response.start", "status": 200, "headers": pairs})
-                self.started = True
-            await self._send({"type": "http.response.body", "body": data, "more_body": True})
-            self._last = self._loop.time()
+            await self._write(data)
+        if not self._spoken:
+            self._spoken = True
+            await self.quiet()
+
+    async def _write(self, data: bytes) -> None:
+        if not self.started:
+            pairs = encoded({**STREAM_HEADERS, **self._headers()}.items())
+            await self._send({"type": "http.response.start", "status": 200, "headers": pairs})
+            self.started = True
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end(self) -> None:
         """Nothing more will come."""
@@ -98,9 +104,7 @@ class EventStream:
         self._keeping = self._loop.create_task(self._keep_alive())
 
     async def _keep_alive(self) -> None:
-        while True:
-            rest = self._last + self._interval - self._loop.time()
-            if rest <= 0:
-                await self.put(KEEP_ALIVE)
-                rest = self._interval
-            await asyncio.sleep(rest)
+        while not self._spoken:
+            async with self._lock:
+                await self._write(KEEP_ALIVE)
+            await asyncio.sleep(self._interval)

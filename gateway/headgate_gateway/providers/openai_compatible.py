@@ -105,6 +105,11 @@ class OpenaiCompatible:
             return Reply(request.stream, passed, facts, wire=request.endpoint)
         return Reply(False, self._forwarded(response, facts, request), facts)
 
+    def insist_on_key(self, model: str) -> None:
+        """Raises ``UpstreamCredentialsExhausted`` where no key may be used now, so that a call
+        would send nothing."""
+        self._opened_credentials().insist(model)
+
     async def probe(self) -> None:
         """Ask for the list of models: no call, no cost. Raises ``UpstreamError``."""
         headers = dict(self.headers)

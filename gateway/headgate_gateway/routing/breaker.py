@@ -39,6 +39,7 @@ class Ticket:
     period: _Period
     probe: bool
     booked: _Outcome | None = field(default=None)
+    fault: _Outcome | None = field(default=None)
 
 
 class Breaker:
@@ -93,18 +94,19 @@ class Breaker:
         closes the breaker when its answer is complete.
         """
         self._no_longer(ticket)
+        self._clear(ticket)
         if self._counts(ticket) and self._opened_at is None:
             self._book(ticket)
 
     def succeeded(self, ticket: Ticket) -> None:
         """The answer is complete; one that was sent since the breaker opened closes it."""
         self._no_longer(ticket)
+        self._clear(ticket)
         if not self._counts(ticket):
             return
         if self._opened_at is not None:
             self._outcomes.clear()
-            self._opened_at = None
-            self._period = _Period()
+            self._close()
         self._book(ticket)
 
     def reachable(self) -> None:
@@ -113,14 +115,18 @@ class Breaker:
             self._opened_at = self._clock() - self._settings.open_s
 
     def failed(self, ticket: Ticket) -> None:
-        """A fault of the provider; a failed probe opens the breaker for another while."""
+        """A fault of the provider; a failed probe opens the breaker for another while.
+
+        A call counts as one fault, and as none where its answer comes after all.
+        """
         self._no_longer(ticket)
-        if not self._counts(ticket):
+        if not self._counts(ticket) or ticket.fault is not None:
             return
         now = self._clock()
         if ticket.booked is not None:
             ticket.booked.revoked = True
-        self._outcomes.append(_Outcome(now, False))
+        ticket.fault = _Outcome(now, False)
+        self._outcomes.append(ticket.fault)
         if ticket.probe if self._opened_at is not None else self._has_enough(now):
             self._opened_at = now
             self._period = _Period()
@@ -137,8 +143,21 @@ class Breaker:
         if ticket is self._probe:
             self._probe = None
 
+    def _clear(self, ticket: Ticket) -> None:
+        """The call's answer has come after all, so it was no fault; a breaker that opened because
+        of such calls alone closes."""
+        if ticket.fault is None:
+            return
+        ticket.fault.revoked, ticket.fault = True, None
+        if self._opened_at is not None and not self._has_enough(self._opened_at):
+            self._close()
+
+    def _close(self) -> None:
+        self._opened_at = None
+        self._period = _Period()
+
     def _book(self, ticket: Ticket) -> None:
-        if ticket.booked is None:
+        if ticket.booked is None or ticket.booked.revoked:
             ticket.booked = _Outcome(self._clock(), True)
             self._outcomes.append(ticket.booked)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from headgate_gateway.routing.failures import FallbackClass
+from headgate_core.errors import Overloaded, UpstreamError
+from headgate_gateway.routing.failures import fallback_class
 from headgate_gateway.routing.pools import Pool
 
 
@@ -32,27 +33,30 @@ class Course:
                 return self._at(pool)
             self._told.append(f"route: no target of the pool {pool.name} was available")
             self._last.append(pool.name)
-            self.fall_back(pool.settings.fallbacks.error)
+            self._next(pool.settings.fallbacks.error)
         return self._at(self._pools[self._last.pop(0)]) if self._last else None
 
-    def fall_back(self, names: Sequence[str]) -> None:
-        """These pools come next."""
-        self._ahead[:0] = names
-
-    def failed(self, pool: Pool, wanted: FallbackClass) -> None:
-        """What the pool falls back to after a failure of this class comes next.
+    def goes_on(self, pool: Pool, failure: UpstreamError | Overloaded) -> bool:
+        """What the pool falls back to after this failure comes next; False = the caller must act.
 
         A pool that was put off stands in after errors alone: where a model that works refuses the
         request, the caller is to hear that, and not to wait for one that is down.
         """
+        wanted = "error" if isinstance(failure, Overloaded) else fallback_class(failure)
+        if wanted is None:
+            return False
         if wanted != "error":
             self._last.clear()
-        self.fall_back(getattr(pool.settings.fallbacks, wanted))
+        self._next(getattr(pool.settings.fallbacks, wanted))
+        return True
 
     def elsewhere(self, pool: Pool) -> bool:
         """Whether the call can leave this pool for one that it has not been to."""
         fallbacks = pool.settings.fallbacks.error
         return not self._been.issuperset([*fallbacks, *self._ahead, *self._last])
+
+    def _next(self, names: Sequence[str]) -> None:
+        self._ahead[:0] = names
 
     def _at(self, pool: Pool) -> Pool:
         self._been.add(pool.name)

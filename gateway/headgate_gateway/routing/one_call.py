@@ -37,22 +37,24 @@ class Call:
     def limits(self, pool: Pool, state: TargetState) -> Limits:
         """The timers of a try at the target; what the whole call may take counts from its start.
 
-        A target that hangs in a call that is no stream leaves half of it to the next one. It has
-        more where its usual answers need it and the call has time for them: else every one would
-        be cut off, here and there. ``answer_s`` of the pool replaces both.
+        A target that hangs in a call that is no stream is overdue after half of it, so that the
+        next one has as much. It has more where its usual answers need it and the call has time for
+        them: else every one would be overdue, here and there. ``answer_s`` of the pool replaces
+        both, and ends the try.
         """
         timeouts = pool.settings.timeouts
         own_s, total_s = self._totals(pool)
+        answer_s = overdue_s = math.inf
         if timeouts.answer_s:
             answer_s, own_s = timeouts.answer_s, min(own_s, timeouts.answer_s)
-        elif pool.settings.stands_alone:
-            answer_s = math.inf
-        elif self.last:
-            answer_s, own_s = math.inf, own_s / 2
-        else:
+        elif self.last and not pool.settings.stands_alone:
+            own_s = own_s / 2
+        elif not (self.request.stream or pool.settings.stands_alone):
             pace = state.silence.pace(stream=False)
-            answer_s, own_s = _fair_part(pace, total_s), _fair_part(pace, own_s)
-        return Limits(timeouts, answer_s, total_s, self.started + total_s, own_s)
+            overdue_s, own_s = _fair_part(pace, total_s), _fair_part(pace, own_s)
+        if overdue_s >= total_s:
+            overdue_s = math.inf
+        return Limits(timeouts, answer_s, total_s, self.started + total_s, own_s, overdue_s)
 
     def _totals(self, pool: Pool) -> tuple[float, float]:
         """The tighter one of the pool's and the route's total, and of that and the caller's

@@ -41,10 +41,12 @@ class OneTry:
     async def run(self, request: ModelRequest, why: str, limits: Limits) -> Reply:
         """A reply whose first content has arrived. Raises ``UpstreamError``.
 
-        ``InvalidRequest`` says that the provider has no such endpoint; nothing was sent then.
+        ``InvalidRequest`` says that the provider has no such endpoint, and
+        ``UpstreamCredentialsExhausted`` that it has no key left: there is no attempt then.
         """
         state = self._state
         send = _sender(state, request.endpoint)
+        _insist_on_key(state)
         timers = Timers(limits, stream=request.stream)
         attempt = self._attempts.begin(self._asked, state.target, why, request)
         clock = asyncio.get_running_loop().time
@@ -53,9 +55,10 @@ class OneTry:
         facts = Facts()
         try:
             own = replace(request, timeouts=limits.timeouts, sending=self._sending)
-            reply = await timers.first(send(own, state.target.model))
-            facts = reply.facts
-            held = await _primed(reply, timers)
+            with timers.watched(lambda late: state.overdue(sent, late, clock())):
+                reply = await timers.first(send(own, state.target.model))
+                facts = reply.facts
+                held = await _primed(reply, timers)
         except BaseException as error:
             self._failed(attempt, facts, error)
             raise
@@ -168,6 +171,19 @@ def _sender(state: TargetState, endpoint: str) -> _Send:
             code="endpoint_not_served",
         )
     return send
+
+
+def _insist_on_key(state: TargetState) -> None:
+    """Raises ``UpstreamCredentialsExhausted`` before anything is begun that could not be sent."""
+    insist: Callable[[str], None] | None = getattr(state.provider, "insist_on_key", None)
+    if insist is None:
+        return
+    try:
+        insist(state.target.model)
+    except UpstreamError as error:
+        error.extra.setdefault("target", state.target.name)
+        state.faulted(error)
+        raise
 
 
 async def _primed(reply: Reply, timers: Timers) -> list[Event]:

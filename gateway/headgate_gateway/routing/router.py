@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from headgate_core.context import Context
 from headgate_core.endpoints import kind_of
-from headgate_core.errors import ConfigurationError, Overloaded, UpstreamError, UpstreamStatus
+from headgate_core.errors import (
+    ConfigurationError,
+    HeadgateError,
+    Overloaded,
+    UpstreamError,
+    UpstreamStatus,
+)
 from headgate_core.plugins import unknown
 from headgate_core.ports import ModelRequest
 from headgate_core.reply import Reply
 from headgate_core.types import Principal, Purpose
 from headgate_gateway.routing.attempts import Asked, Attempts
+from headgate_gateway.routing.beside import NothingElse, Try, first_of
 from headgate_gateway.routing.course import Course
 from headgate_gateway.routing.failures import fallback_class, worth_another
 from headgate_gateway.routing.fair_queue import Place
-from headgate_gateway.routing.hedging import Try, first_of
 from headgate_gateway.routing.one_call import Call
 from headgate_gateway.routing.one_try import OneTry
 from headgate_gateway.routing.parameters import UnsupportedParameter, fitted
 from headgate_gateway.routing.pools import Pool
-from headgate_gateway.routing.rests import LONGEST_PAUSE_S, Rests
-from headgate_gateway.routing.retry_budget import Cost
 from headgate_gateway.routing.target_state import TargetState
-from headgate_gateway.routing.turns import Turns
+from headgate_gateway.routing.timers import timed_out
+from headgate_gateway.routing.tries import Tries
 
+FLOOR_S = 0.1
+"""A hedge is never sent earlier than this."""
 MOST_KEYS = 10
 """Credentials of one target that one call may run through."""
 _PURPOSES = {"retry": Purpose.RETRY, "hedge": Purpose.HEDGE}
@@ -61,81 +70,86 @@ class Router:
         call = Call(request, asked, asyncio.get_running_loop().time(), course)
         return await self._through(call)
 
-    async def _through(self, call: Call) -> Reply:
+    async def _through(
+        self, call: Call, failure: UpstreamError | Overloaded | None = None
+    ) -> Reply:
         """The pool, then what its failure's class falls back to, each pool once."""
-        failure: UpstreamError | Overloaded | None = None
         while (pool := call.course.next()) is not None:
             if failure is not None and call.late(pool):
                 continue
+            tries = Tries(call, pool)
             try:
-                return await self._retried(call, pool)
-            except Overloaded as error:
-                failure = error
-                call.course.fall_back(pool.settings.fallbacks.error)
+                return await self._retried(tries)
             except UnsupportedParameter:
                 if failure is None:
                     raise
-            except UpstreamError as error:
+            except (UpstreamError, Overloaded) as error:
                 failure = error
-                wanted = fallback_class(error)
-                if wanted is None:
+                if tries.handed_on or not call.course.goes_on(pool, error):
                     break
-                call.course.failed(pool, wanted)
         raise failure or UpstreamError(f"The pool {call.asked.pool!r} has no target to try.")
 
-    async def _retried(self, call: Call, pool: Pool) -> Reply:
-        failure: UpstreamError | None = None
-        unfit: UnsupportedParameter | None = None
-        rests, turns = Rests(), Turns(pool, stream=call.request.stream)
-        for n, state in enumerate(turns):
-            if turns.hung(state) and call.course.elsewhere(pool):
-                break
-            if failure is not None and not await _may_retry(
-                call, pool, rests.left(state), turns.cost(state)
-            ):
-                turns.tried(state)
-                continue
-            place = await _place(call, pool, state, turns, rests, failure)
-            state = place.state
-            turns.tried(state)
-            call.count_in(pool)
-            cost = turns.cost(state)
-            if not pool.retries.pay(cost):
-                place.give_back()
-                continue
-            call.last = turns.last(state) and not call.course.elsewhere(pool)
+    async def _retried(self, tries: Tries) -> Reply:
+        while (found := await tries.next()) is not None:
+            place, cost = found
             try:
-                return await self._hedged(call, pool, place, n if failure is not None else 0)
+                return await self._with_rest(tries, place)
             except UpstreamError as error:
-                failure = error
-                rests.failed(state, error)
-                turns.failed(state, error)
-                if not worth_another(error) and not error_of_key(error):
+                if tries.handed_on:
+                    raise
+                tries.failed(place.state, error, cost)
+                if not (worth_another(error) or error_of_key(error)):
                     break
-            except UnsupportedParameter as error:
-                pool.retries.refund(cost)
-                unfit = unfit or error  # another target of the pool may honour it
-        raise failure or unfit or UpstreamError(f"The pool {pool.name!r} has no target to try.")
+            except UnsupportedParameter as unfit:
+                tries.unsent(unfit, cost)
+        raise tries.over()
 
-    async def _hedged(self, call: Call, pool: Pool, place: Place, n: int) -> Reply:
+    async def _with_rest(self, tries: Tries, place: Place) -> Reply:
+        """Try at the place; where that takes long, go on with the rest beside it."""
+        call, pool, state = tries.call, tries.pool, place.state
+        why = "retry" if tries.failure is not None else ""
+        overdue_s = call.limits(pool, state).overdue_s
+
+        def rest() -> Try:
+            late = timed_out("answer_s", overdue_s)
+            tries.failed(state, late)
+            return partial(self._rest, tries.hand_on(), late)
+
         with place:
-            state = place.state
-            own_s = state.p95_s(stream=call.request.stream)
-            delay = own_s if pool.hedges is not None and n == 0 else None
-            if delay is None:
-                return await self._at(place, call, pool, "retry" if n else "")
+            one = partial(self._hedged, call, pool, place, why)
+            return await first_of(one, overdue_s, rest, _final)
 
-            def another() -> Try | None:
-                other, hedges = _for_hedge(pool, state, stream=call.request.stream), pool.hedges
-                if other is None or hedges is None or call.late(pool):
-                    return None
-                if not (hedges.affords("token") and pool.retries.affords("token")):
-                    return None
-                hedges.spend()
-                pool.retries.spend()
-                return lambda: self._hedge(other, call, pool)
+    async def _rest(self, tries: Tries, late: UpstreamError) -> Reply:
+        """What is left to try while the target that is ``late`` goes on."""
+        call, pool = tries.call, tries.pool
+        try:
+            try:
+                return await self._retried(tries)
+            except (UpstreamError, Overloaded) as error:
+                if tries.handed_on or not call.course.goes_on(pool, error):
+                    raise
+                return await self._through(call, error)
+        except UpstreamError as error:
+            if error is late:
+                raise NothingElse from None
+            raise
 
-            return await first_of(lambda: self._at(place, call, pool, ""), delay, another)
+    async def _hedged(self, call: Call, pool: Pool, place: Place, why: str) -> Reply:
+        state, stream = place.state, call.request.stream
+        own_s = state.p95_s(stream=stream) if pool.hedges is not None and not why else None
+        delay_s = math.inf if own_s is None else max(own_s, FLOOR_S)
+
+        def another() -> Try | None:
+            other, hedges = _for_hedge(pool, state, stream=stream), pool.hedges
+            if other is None or hedges is None or call.late(pool):
+                return None
+            if not (hedges.affords("token") and pool.retries.affords("token")):
+                return None
+            hedges.spend()
+            pool.retries.spend()
+            return partial(self._hedge, other, call, pool)
+
+        return await first_of(partial(self._at, place, call, pool, why), delay_s, another)
 
     async def _hedge(self, state: TargetState, call: Call, pool: Pool) -> Reply:
         """Nobody waits with a hedge: where the last place has gone meanwhile, it is not sent."""
@@ -144,8 +158,11 @@ class Router:
             pool.retries.refund("token")
             if pool.hedges is not None:
                 pool.hedges.refund("token")
-            raise Overloaded(f"{state.target.name} has no free place.", retry_after_s=1)
-        return await self._at(place, call, pool, "hedge")
+            raise NothingElse
+        try:
+            return await self._at(place, call, pool, "hedge")
+        except HeadgateError as error:
+            raise NothingElse from error
 
     async def _at(self, place: Place, call: Call, pool: Pool, why: str) -> Reply:
         """Try the place's target; the place is held until the reply's end."""
@@ -188,37 +205,11 @@ def error_of_key(error: UpstreamError) -> bool:
     return isinstance(error, UpstreamStatus) and error.credentials
 
 
-async def _place(
-    call: Call,
-    pool: Pool,
-    state: TargetState,
-    turns: Turns,
-    rests: Rests,
-    failure: Exception | None,
-) -> Place:
-    """A place at ``state``, or at the first target as good that has one.
-
-    A call that has failed already waits at the head of its principal's line. Raises
-    ``Overloaded``, or what the call has failed with.
-    """
-
-    def wanted() -> list[TargetState]:
-        return [one for one in turns.wanted() if one is state or not rests.left(one)]
-
-    place = pool.queue.at_once(state)
-    if place is not None:
-        return place
-    who, again = call.asked.principal.key_id, failure is not None
-    try:
-        place = await pool.queue.take(who, wanted, call.left(pool), again=again)
-    except Overloaded as full:
-        raise failure or full from full
-    if call.late(pool):
-        place.give_back()
-        raise failure or Overloaded(
-            "A place came free when the call's time was over.", retry_after_s=1
-        )
-    return place
+def _final(error: BaseException) -> bool:
+    """Whether the caller must change the request, so that no other answer could be better."""
+    if not isinstance(error, UpstreamError) or error_of_key(error):
+        return False
+    return not worth_another(error) and fallback_class(error) is None
 
 
 def _for_hedge(pool: Pool, first: TargetState, *, stream: bool) -> TargetState | None:
@@ -226,17 +217,3 @@ def _for_hedge(pool: Pool, first: TargetState, *, stream: bool) -> TargetState |
     others = (s for s in pool.order(stream=stream) if s is not first)
     others = (s for s in others if s.available() and pool.queue.room(s))
     return next(others, None)
-
-
-async def _may_retry(call: Call, pool: Pool, pause_s: float, cost: Cost) -> bool:
-    """Wait until the target may be asked again; False when time or budget forbid it.
-
-    What it costs is paid after the pause: a caller who hangs up meanwhile has cost nothing.
-    """
-    if pause_s > LONGEST_PAUSE_S or call.left(pool) <= pause_s:
-        return False
-    if not pool.retries.affords(cost):
-        return False
-    if pause_s > 0:
-        await asyncio.sleep(pause_s)
-    return True

@@ -133,6 +133,12 @@ class TargetState:
         self.breaker.abandoned(sent.ticket)
         self.silence.over(sent.wait)
 
+    def overdue(self, sent: Sent, error: UpstreamTimeout, now: float) -> None:
+        """The call has had its part of its time and goes on. That counts like the end of it, until
+        its answer comes after all."""
+        error.at_fault = self.silence.given_up(sent.wait, now) or error.at_fault
+        self.faulted(error, sent.ticket)
+
     def failed(self, sent: Sent, error: UpstreamError, now: float) -> None:
         """The call failed. A timer of less than the target's own time is its fault where its
         silence says that it hangs."""

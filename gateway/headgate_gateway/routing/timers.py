@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+import math
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -19,14 +21,16 @@ ENOUGH = 0.9
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The timers of a try in seconds; ``total_at`` is when the whole call must be over (loop's
-    clock). ``own_s`` is the target's own time for an answer in one piece, by the configuration
-    alone: no caller makes it shorter."""
+    clock). ``overdue_s`` is the target's part of the call's time for an answer in one piece: after
+    it the call goes on elsewhere as well. ``own_s`` is the same by the configuration alone: no
+    caller makes it shorter."""
 
     timeouts: TimeoutSettings
     answer_s: float
     total_s: float
     total_at: float
     own_s: float
+    overdue_s: float = math.inf
 
 
 class Timers:
@@ -43,7 +47,8 @@ class Timers:
         now = asyncio.get_running_loop().time()
         self._first_at = now + self._first_s
         own_s = min(self._first_s, limits.total_s) if stream else limits.own_s
-        self._fair = min(self._first_at, limits.total_at) - now >= ENOUGH * own_s
+        until = min(self._first_at, limits.total_at, now + limits.overdue_s)
+        self._fair = until - now >= ENOUGH * own_s
 
     async def first(self, work: Awaitable[T]) -> T:
         """Wait until the first content; raises ``UpstreamTimeout``.
@@ -56,6 +61,21 @@ class Timers:
         except UpstreamTimeout as error:
             error.at_fault = error.at_fault and (self._fair or not error.timer)
             raise
+
+    @contextmanager
+    def watched(self, overdue: Callable[[UpstreamTimeout], None]) -> Iterator[None]:
+        """``overdue`` is told when the target has had its part of the call's time in this block."""
+        after_s = self._limits.overdue_s
+        if after_s == math.inf:
+            yield
+            return
+        error = timed_out("answer_s", after_s)
+        error.at_fault = self._fair
+        alarm = asyncio.get_running_loop().call_later(after_s, overdue, error)
+        try:
+            yield
+        finally:
+            alarm.cancel()
 
     async def between(self, work: Awaitable[T]) -> T:
         """Wait for the next event of a stream; raises ``UpstreamTimeout``.
@@ -77,6 +97,11 @@ class Timers:
             async with asyncio.timeout_at(at):
                 return await work
         except TimeoutError as error:
-            late = UpstreamTimeout(f"The timer {name} = {value:g} fired.")
-            late.timer = name
-            raise late from error
+            raise timed_out(name, value) from error
+
+
+def timed_out(name: str, seconds: float) -> UpstreamTimeout:
+    """What is told of a timer of this name that has fired."""
+    late = UpstreamTimeout(f"The timer {name} = {seconds:g} fired.")
+    late.timer = name
+    return late
