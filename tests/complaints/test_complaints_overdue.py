@@ -97,6 +97,7 @@ def test_a_target_that_hangs_leaves_half_of_the_time_to_the_next_one() -> None:
     found = asked(loops_pool({"a": Acted(hangs_for_ever), "b": takes(2)}))
     assert found.error is None and found.after_s == pytest.approx(PATIENCE_S / 2 + 2)
     assert found.attempts == [("a", "first", "cancelled"), ("b", "retry", "ok")]
+    assert found.ctx.attempts[0]["error"] == "another attempt answered first"
 
 
 def test_the_first_one_may_still_win() -> None:
@@ -164,6 +165,7 @@ def test_a_caller_who_leaves_ends_both() -> None:
             await call
         assert [state.in_flight for state in pool.states] == [0, 0]
         assert {outcome for *_, outcome in caller.attempts} == {"cancelled"}
+        assert {a["error"] for a in caller.ctx.attempts} == {""}
         assert len(asyncio.all_tasks()) == 1
 
     run_jumping(run())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from in_process import eventually
@@ -11,6 +12,7 @@ from jumping_clock import run_jumping
 from scripted_pool import (
     OUT,
     WHO,
+    Act,
     Acted,
     breaks,
     called,
@@ -159,6 +161,19 @@ def test_retry_after_is_the_least_wait() -> None:
     assert 4.9 < asyncio.run(run()) <= 8
 
 
+FOR_LONG = datetime.max.replace(tzinfo=UTC)
+
+
+def busy_once(asked: Acted, error: Exception) -> Act:
+    """The target fails the first time, and answers after that."""
+
+    async def act() -> None:
+        if asked.sent == 1:
+            raise error
+
+    return act
+
+
 async def answered_after(router: Router, *, stream: bool) -> float:
     """Seconds until a call has its whole answer."""
     loop = asyncio.get_running_loop()
@@ -182,6 +197,23 @@ def test_with_the_defaults_a_lone_target_that_hangs_leaves_time_to_the_fallback(
         assert seconds <= after < seconds + 10
 
     run_jumping(run())
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_lone_target_that_asks_for_peace_is_left_for_a_fallback_that_works(stream: bool) -> None:
+    async def run(spare: Acted) -> tuple[float, list[int]]:
+        busy = UpstreamStatus("busy", upstream_status=503, retry_after_s=5)
+        asks = Acted(breaks(busy))
+        pools = pool_of({"a": asks}, fallbacks=["spare"]), pool_of({"s": spare}, name="spare")
+        pools[1].states[0].disabled_until = None if spare.act is works else FOR_LONG
+        if spare.act is not works:
+            asks.act = busy_once(asks, busy)
+        after = await answered_after(router_of(*pools), stream=stream)
+        return after, [asks.sent, spare.sent]
+
+    assert run_jumping(run(Acted(works))) == (0, [1, 1])
+    after, sent = run_jumping(run(Acted(breaks(OUT))))
+    assert 5 <= after <= 8 and sent == [2, 0]
 
 
 def test_a_target_that_hung_is_asked_again_after_those_that_failed_otherwise() -> None:

@@ -55,8 +55,8 @@ class TimeoutSettings(Settings):
     between_tokens_s: float = Field(default=60, gt=0)
     """Streams only."""
     answer_s: float | None = Field(default=None, gt=0)
-    """One target's whole answer where the call is no stream. Left out, it is half of ``total_s``
-    where another target or a fallback can still answer, and ``total_s`` alone where none can."""
+    """One target's whole answer where the call is no stream. Left out, ``total_s`` ends it, and
+    after half of that another target or a fallback is tried beside it."""
     total_s: float = Field(default=600, gt=0)
 
 

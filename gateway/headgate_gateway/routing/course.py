@@ -50,10 +50,11 @@ class Course:
         self._next(getattr(pool.settings.fallbacks, wanted))
         return True
 
-    def elsewhere(self, pool: Pool) -> bool:
-        """Whether the call can leave this pool for one that it has not been to."""
-        fallbacks = pool.settings.fallbacks.error
-        return not self._been.issuperset([*fallbacks, *self._ahead, *self._last])
+    def elsewhere(self, pool: Pool, *, available: bool = False) -> bool:
+        """Whether the call can leave this pool for one that it has not been to: any, or one with
+        an available target."""
+        names = {*pool.settings.fallbacks.error, *self._ahead, *self._last} - self._been
+        return any(not available or self._pools[name].available() for name in names)
 
     def _next(self, names: Sequence[str]) -> None:
         self._ahead[:0] = names

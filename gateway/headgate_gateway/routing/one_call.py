@@ -33,6 +33,12 @@ class Call:
     """Whether nothing else is left to try after the present try."""
     counted: set[str] = field(default_factory=set)
     """Pools that it was counted in."""
+    winner: object = None
+    """The try that has answered first."""
+
+    def lost(self, one: object) -> bool:
+        """Whether another try than this one has answered."""
+        return self.winner is not None and self.winner is not one
 
     def limits(self, pool: Pool, state: TargetState) -> Limits:
         """The timers of a try at the target; what the whole call may take counts from its start.

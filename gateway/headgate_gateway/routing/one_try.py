@@ -24,14 +24,24 @@ from headgate_gateway.routing.target_state import Sent, TargetState
 from headgate_gateway.routing.timers import Limits, Timers
 from headgate_gateway.routing.unsaid import unsaid_usage
 
+LOST = "another attempt answered first"
+"""Why an attempt was cancelled where it was not its caller who left."""
+
 
 class OneTry:
     """Sends a request to one target and keeps attempt, load and breaker true to what happens."""
 
-    def __init__(self, attempts: Attempts, state: TargetState, asked: Asked) -> None:
+    def __init__(
+        self,
+        attempts: Attempts,
+        state: TargetState,
+        asked: Asked,
+        lost: Callable[[OneTry], bool] = lambda one: False,
+    ) -> None:
         self._attempts = attempts
         self._state = state
         self._asked = asked
+        self._lost = lost
         self._sending = Sending()
         self._sent: Sent | None = None
         """None before the request goes out, and again once the attempt is over."""
@@ -135,7 +145,8 @@ class OneTry:
             said = f"{error.error_code}: {error.message}"
             self._attempts.settle(attempt, "error", facts, said, worked=_worked(error))
         elif isinstance(error, asyncio.CancelledError | GeneratorExit):
-            self._attempts.settle(attempt, "cancelled", facts, worked=reached)
+            said = LOST if self._lost(self) else ""
+            self._attempts.settle(attempt, "cancelled", facts, said, worked=reached)
         else:
             said = type(error).__name__
             self._attempts.settle(attempt, "error", facts, said, worked=False)

@@ -18,6 +18,7 @@ class Rests:
 
     def __init__(self) -> None:
         self._until: dict[str, float] = {}
+        self._told: set[str] = set()
         self._failures = 0
 
     def failed(self, state: TargetState, failure: UpstreamError) -> None:
@@ -28,6 +29,8 @@ class Rests:
             self._until[state.target.name] = math.inf  # its keys stay refused for this call
             return
         least = getattr(failure, "retry_after_s", None) or 0.0
+        if least > 0:
+            self._told.add(state.target.name)
         pause = max(least, random.uniform(0, min(LONGEST_PAUSE_S, 0.5 * 2**self._failures)))
         self._until[state.target.name] = asyncio.get_running_loop().time() + pause
 
@@ -35,3 +38,7 @@ class Rests:
         """Seconds until the target may be asked again; 0 = now."""
         until = self._until.get(state.target.name, 0.0)
         return max(0.0, until - asyncio.get_running_loop().time())
+
+    def told(self, state: TargetState) -> bool:
+        """Whether the target itself asked to be left alone, and the time is not over."""
+        return state.target.name in self._told and self.left(state) > 0

@@ -192,8 +192,9 @@ class Router:
             purpose = _PURPOSES.get(why, purpose)
         asked = replace(call.asked, pool=pool.name, purpose=purpose)
         limits = call.limits(pool, place.state)
-        one = OneTry(self._attempts, place.state, asked)
+        one = OneTry(self._attempts, place.state, asked, call.lost)
         reply = await one.run(fit, why, limits)
+        call.winner = call.winner or one
         one.ended = place.give_back
         if asked.parent is not None and call.asked.purpose is Purpose.SERVE:
             asked.parent.notes["total_at"] = limits.total_at

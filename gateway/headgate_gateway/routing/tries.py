@@ -44,7 +44,7 @@ class Tries:
         """
         call, pool, turns = self.call, self.pool, self._turns
         for state in self._ahead:
-            if turns.hung(state) and call.course.elsewhere(pool):
+            if self._leaves(state):
                 return None
             if self.failure is not None and not await self._may_retry(state):
                 turns.tried(state)
@@ -85,6 +85,14 @@ class Tries:
         return (
             self.failure or self.unfit or UpstreamError(f"The pool {name!r} has no target to try.")
         )
+
+    def _leaves(self, state: TargetState) -> bool:
+        """Whether another pool comes before this target, which is the best one here: it let a
+        timer run out, or asked to be left alone for a while."""
+        course, pool = self.call.course, self.pool
+        if self._rests.told(state) and course.elsewhere(pool, available=True):
+            return True
+        return self._turns.hung(state) and course.elsewhere(pool)
 
     async def _place(self, state: TargetState) -> Place:
         """A place at ``state``, or at the first target as good that has one.
