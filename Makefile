@@ -36,7 +36,7 @@ run: install ## Index the demo documents and start the gateway on http://127.0.0
 test: install ## Run all tests
 	@if ! command -v npm >/dev/null; then echo "npm is not installed: tests of the client for Node.js are skipped."; \
 	else $(MAKE) --no-print-directory node || echo "The client for Node.js cannot be set up: its tests are skipped."; fi
-	@$(BIN)/python -m pytest -q --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -q --numprocesses 3 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder
 
 check: install ## Format, lint, types, import rules, shape
 	@$(BIN)/ruff format --check .
