@@ -205,3 +205,21 @@ def test_with_the_official_client_and_the_defaults_every_call_is_answered(tmp_pa
             asyncio.run(work(gateway.url))
         # Those of the first second, and those that began before the last of them was given up.
         assert 5 <= len(hung.seen) <= 16 and len(healthy.seen) == 60
+
+
+def test_the_log_is_told_when_a_target_is_left_alone_and_when_it_is_used_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def run() -> None:
+        hung, healthy = Acted(hangs_for_ever), Acted(works)
+        router = router_of(loops_pool({"a": hung, "b": healthy}))
+        await many(router, 40, HASTY_S)
+        hung.act = works
+        await asyncio.sleep(15)
+        await many(router, 40, HASTY_S)
+
+    run_jumping(run())
+    assert [one.getMessage() for one in caplog.records if one.name == "headgate.targets"] == [
+        "a/a is left alone, its breaker has opened: upstream_timeout",
+        "a/a is used again, its breaker has closed",
+    ]

@@ -62,6 +62,11 @@ class Breaker:
         self._probe_at = 0.0
 
     @property
+    def out(self) -> bool:
+        """Whether it has opened and not closed since."""
+        return self._opened_at is not None
+
+    @property
     def state(self) -> State:
         """Where it stands now."""
         if self._opened_at is None:

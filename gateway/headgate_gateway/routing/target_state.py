@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -118,14 +119,16 @@ class TargetState:
 
     def welcomed(self, sent: Sent, now: float) -> None:
         """The call's first content, or its end without any, has come."""
-        self.breaker.answering(sent.ticket)
+        with self._told():
+            self.breaker.answering(sent.ticket)
         self.silence.heard(sent.wait, now)
         self.rest.answered(sent.rest_at)
 
     def completed(self, sent: Sent) -> None:
         """The answer is complete."""
         self.in_flight -= 1
-        self.breaker.succeeded(sent.ticket)
+        with self._told():
+            self.breaker.succeeded(sent.ticket)
 
     def abandoned(self, sent: Sent) -> None:
         """The call ended for reasons that are none of the target's."""
@@ -154,16 +157,17 @@ class TargetState:
         """It failed, in a call sent just now where there is no ticket; the breaker hears of the
         provider's own faults only."""
         ticket = ticket or self.breaker.sent()
+        status = getattr(error, "upstream_status", "")
+        self.last_fault = f"{error.error_code} {status}".strip()
+        self.last_fault_unix_ns = time.time_ns()
         if is_provider_fault(error):
-            self.breaker.failed(ticket)
+            with self._told():
+                self.breaker.failed(ticket)
         else:
             self.breaker.abandoned(ticket)
         rest = rest_for(error)
         if rest is not None and self.rest.begin(*rest):
             log.info("%s rests %.3g s: %d", self.target.name, self.rest.left_s, rest[0])
-        status = getattr(error, "upstream_status", "")
-        self.last_fault = f"{error.error_code} {status}".strip()
-        self.last_fault_unix_ns = time.time_ns()
 
     def answered(self, seconds: float, *, stream: bool = True) -> None:
         """The first content of a call of this kind came after so many seconds."""
@@ -173,3 +177,15 @@ class TargetState:
         """95 % of the latest calls of this kind had their first content by then (s); None = too
         few calls."""
         return self.silence.pace(stream=stream).p95()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """The log is told of a breaker that opens or closes in this block."""
+        before = self.breaker.out
+        yield
+        if self.breaker.out and not before:
+            log.warning(
+                "%s is left alone, its breaker has opened: %s", self.target.name, self.last_fault
+            )
+        elif before and not self.breaker.out:
+            log.warning("%s is used again, its breaker has closed", self.target.name)
