@@ -55,6 +55,14 @@ def test_create_prints_the_key_alone_on_standard_output_and_it_works(config: Pat
     assert plain not in err and f"headgate keys revoke {who.key_id}" in err
 
 
+def test_a_team_that_is_not_declared_is_pointed_out(config: Path) -> None:
+    assert "declare" not in run(config, "create", "--name", "app", "--team", "care")[1]
+    config.write_text(CONFIG + "teams: [{name: sales}]\n")
+    out, err = run(config, "create", "--name", "app", "--team", "care")
+    assert out.strip() and "no team 'care'" in err and "declared: default, sales" in err
+    assert "declare" not in run(config, "create", "--name", "app", "--team", "sales")[1]
+
+
 def test_a_program_gets_one_document(config: Path) -> None:
     out, _ = run(
         config,

@@ -149,6 +149,17 @@ def test_the_waterfall_puts_attempts_under_the_stage_they_began_in(config: Path)
     assert starts == sorted(starts) and starts[0] < starts[-1]
 
 
+def test_a_replay_names_the_call_whose_answer_it_got(config: Path) -> None:
+    store_lines(config, {"t": "call", "call": {**call(), "replayed": "018f-earlier"}})
+    assert "of 018f-earlier" in run("show", call()["call_id"][:8], "--config", str(config))
+
+
+def test_an_outcome_that_there_is_not_is_refused(config: Path) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run("list", "--outcome", "bad", "--config", str(config))
+    assert ended.value.code == 2
+
+
 def test_a_failed_call_says_why(config: Path) -> None:
     record = call(outcome="error", status=502, error_code="upstream_error", error_message="no one")
     store_lines(config, {"t": "call", "call": record})

@@ -71,7 +71,9 @@ def create(  # noqa: PLR0913 - a command's parameters are its options
         raise typer.BadParameter("a key cannot expire in the past", param_hint="--expires")
     if request.expires is not None and request.expires.year > LAST_YEAR:
         raise typer.BadParameter(f"the last year is {LAST_YEAR}", param_hint="--expires")
-    _known_models(settings_of(config), request.models)
+    settings = settings_of(config)
+    _known_models(settings, request.models)
+    _declared(settings, team)
     with _store(config) as store:
         plain, row = create_key(store, request)
     if as_json:
@@ -122,6 +124,17 @@ def _known_models(settings: GatewaySettings, models: tuple[str, ...]) -> None:
     faults = [unknown("route, alias or pool", name, known) for name in models if name not in known]
     if faults:
         raise ConfigurationError("--model: " + " ".join(faults))
+
+
+def _declared(settings: GatewaySettings, team: str) -> None:
+    """Say so where a team has no limits because the configuration declares other teams only."""
+    known = sorted({"default", *(one.name for one in settings.teams)})
+    if settings.teams and team not in known:
+        typer.echo(
+            f"The configuration declares no team {team!r}, so the team has no limits of its own "
+            f"(declared: {', '.join(known)}).",
+            err=True,
+        )
 
 
 @contextmanager

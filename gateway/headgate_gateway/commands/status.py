@@ -90,6 +90,8 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     yield f"store           {found['store']}"
     alive = found["workers"]
     yield f"workers         {len(alive)} alive" if alive else "workers         none"
+    if servers := sorted({worker["server_pid"] for worker in alive}):
+        yield "signals go to   " + ", ".join(f"process {pid}" for pid in servers)
     for worker in alive:
         serves = f"  {worker['pid']} serves "
         if worker["config"] != found["config"]:

@@ -30,12 +30,22 @@ class SourceName(StrEnum):
     EVAL = "eval"
 
 
+class OutcomeName(StrEnum):
+    """How a call ended."""
+
+    OK = "ok"
+    REFUSED = "refused"
+    ERROR = "error"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+
+
 def list_(  # noqa: PLR0913 - each is an option of the command line
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 20,
     route: Annotated[str, typer.Option(help="Only calls of this route.")] = "",
     outcome: Annotated[
-        str, typer.Option(help="Only ok, refused, error, cancelled or interrupted ones.")
-    ] = "",
+        OutcomeName | None, typer.Option(help="Only calls that ended in this way.")
+    ] = None,
     source: Annotated[
         SourceName | None, typer.Option(help="Only calls of applications, or of eval runs.")
     ] = None,
@@ -46,7 +56,11 @@ def list_(  # noqa: PLR0913 - each is an option of the command line
     """Show the latest calls, newest first."""
     from headgate_core.store.calls import Filter, list_calls
 
-    wanted = Filter(route=route, outcome=outcome, source=source.value if source else "")
+    wanted = Filter(
+        route=route,
+        outcome=outcome.value if outcome else "",
+        source=source.value if source else "",
+    )
     store = _open(config)
     try:
         calls = list_calls(store, limit, before, wanted)

@@ -90,6 +90,7 @@ def _head(record: CallRecord) -> RenderableType:
         "target": _target(record),
         "prompt": record["prompt"],
         "cache": record["cache"],
+        "replay": f"of {record['replayed']}" if "replayed" in record else "",
         "finish": record["finish_reason"],
         "key": f"{record['key_name'] or record['key_id']} (team {record['team']}, "
         f"tenant {record['tenant']})",

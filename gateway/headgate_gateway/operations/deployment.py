@@ -57,11 +57,14 @@ def _asked(store: Store) -> tuple[str, list[Disabled]]:
         return str(error), []
 
 
+WORKER = ("pid", "server_pid", "version", "config", "journal_bytes", "journal_failure")
+
+
 def worker(row: Json) -> Json:
     """What a worker published, for people to read."""
     refused = row["refused"]
     return {
-        **{k: row[k] for k in ("pid", "version", "config", "journal_bytes", "journal_failure")},
+        **{k: row[k] for k in WORKER},
         "loaded": moment(row["loaded_unix_ns"]),
         "refused": refused and {"at": moment(refused["at_unix_ns"]), "error": refused["error"]},
     }
