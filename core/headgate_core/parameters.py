@@ -51,6 +51,16 @@ _choice = v.by_type(
         "allowed_tools": v.members({"allowed_tools": _allowed}, ("allowed_tools",)),
     }
 )
+_form = v.members({"type": v.text, "json_schema": _schema, "schema": v.anything}, ("type",))
+
+
+def _format(value: Any) -> None:
+    """llama.cpp takes the schema itself in place of ``json_schema``."""
+    _form(value)
+    if value["type"] == "json_schema" and not (value.get("json_schema") or value.get("schema")):
+        raise v.Wrong("is missing", ".json_schema")
+
+
 _predicted = v.items(v.members({"type": v.text, "text": v.text}, ("text",)))
 
 PARAMETERS: dict[str, v.Check] = {
@@ -79,7 +89,7 @@ PARAMETERS: dict[str, v.Check] = {
         },
         ("content",),
     ),
-    "response_format": v.members({"type": v.text, "json_schema": _schema}, ("type",)),
+    "response_format": _format,
     "stream_options": v.members({"include_usage": v.boolean, "include_obfuscation": v.boolean}),
     "tools": v.items(_tool),
     "tool_choice": v.text_or(_choice, "must be a text or an object"),

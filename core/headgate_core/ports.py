@@ -23,6 +23,7 @@ from headgate_core.types import (
     Sample,
     Score,
     Span,
+    Told,
     Verdict,
 )
 
@@ -212,11 +213,11 @@ class Guards(Protocol):
         """Most characters that a stream is held back by."""
         ...
 
-    async def check(self, at: At, text: str, subject: str, verdicts: list[Verdict]) -> str | None:
-        """A whole text: returns it (masked where asked), None if it is to be dropped.
-
-        Raises ``Stopped`` on a block and ``GuardFailed`` when a check cannot run and must.
-        """
+    async def check(
+        self, at: At, text: str, subject: str, verdicts: list[Verdict], replaced: Told = None
+    ) -> str | None:
+        """A whole text, masked where asked (see ``replaced``); None if it is to be dropped.
+        Raises ``Stopped`` on a block and ``GuardFailed`` when a check cannot run and must."""
         ...
 
     def stream(self, at: At, subject: str, verdicts: list[Verdict]) -> Guarded:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
+from dataclasses import fields
+from typing import Any, Literal, NotRequired, TypeAlias, TypedDict, cast
 
 from headgate_core.types import Usage
 
@@ -16,24 +17,28 @@ class StageRecord(TypedDict):
 
 
 class UsageRecord(TypedDict):
-    """Tokens as in ``headgate_core.types.Usage``."""
+    """Tokens as in ``headgate_core.types.Usage``; the rarer kinds only where there are any."""
 
     input_tokens: int
     output_tokens: int
     cached_input_tokens: int
     reasoning_tokens: int
     estimated: bool
+    cache_written_tokens: NotRequired[int]
+    cache_written_1h_tokens: NotRequired[int]
+    audio_input_tokens: NotRequired[int]
+    audio_output_tokens: NotRequired[int]
+    search_units: NotRequired[int]
+
+
+_NAMES = tuple(field.name for field in fields(Usage))
+_ALWAYS = frozenset(_NAMES[: _NAMES.index("estimated") + 1])
 
 
 def usage_record(usage: Usage) -> UsageRecord:
     """``Usage`` as plain JSON values."""
-    return {
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cached_input_tokens": usage.cached_input_tokens,
-        "reasoning_tokens": usage.reasoning_tokens,
-        "estimated": usage.estimated,
-    }
+    counted = {name: getattr(usage, name) for name in _NAMES}
+    return cast(UsageRecord, {n: v for n, v in counted.items() if v or n in _ALWAYS})
 
 
 class AttemptRecord(TypedDict):
@@ -66,6 +71,8 @@ class AttemptRecord(TypedDict):
     team: str
     reserved_pico: NotRequired[int | None]
     """The worst case that was reserved before it was sent; None = no known price."""
+    service_tier: NotRequired[str]
+    """The tier that it was priced in, where one was told or asked for."""
     response_model: NotRequired[str]
     response_id: NotRequired[str]
     server_address: NotRequired[str]
@@ -280,5 +287,13 @@ class ScoresLine(TypedDict):
     scored_unix_ns: NotRequired[int]
 
 
-JournalLine: TypeAlias = BeginLine | CallLine | AttemptLine | ScoresLine
+class WithdrawnLine(TypedDict):
+    """What a begin line announced was never sent: there is no such attempt."""
+
+    t: Literal["withdrawn"]
+    call_id: str
+    attempt_id: str
+
+
+JournalLine: TypeAlias = BeginLine | CallLine | AttemptLine | ScoresLine | WithdrawnLine
 """One line of a process's journal."""

@@ -46,8 +46,10 @@ class Facts:
     """True once a content byte (text, reasoning, tool call) has come from the upstream."""
     output_characters: int = 0
     """Characters of content seen, the basis of an estimate when usage never came."""
-    spoken: set[tuple[Any, ...]] = field(default_factory=set)
-    """What of a stream has come in its deltas: choices, their members, their tool calls."""
+    spoken: dict[int, Any] = field(default_factory=dict)
+    """What each choice has said so far, kept by whoever reads the reply."""
+    service_tier: str = ""
+    """The tier that the upstream says it served, else what it was asked for; empty = neither."""
 
 
 @dataclass(slots=True)

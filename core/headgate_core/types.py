@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 Json: TypeAlias = dict[str, Any]
 """A JSON object as parsed from the wire."""
@@ -39,13 +39,22 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one attempt. ``input_tokens`` includes cached ones, ``output_tokens`` reasoning."""
+    """Tokens of one attempt. ``input_tokens`` includes cached, written and audio ones,
+    ``output_tokens`` reasoning and audio ones."""
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_input_tokens: int = 0
     reasoning_tokens: int = 0
     estimated: bool = False
+    cache_written_tokens: int = 0
+    """Input that was written to the provider's cache, for however long it is kept."""
+    cache_written_1h_tokens: int = 0
+    """Of these the ones that are kept for an hour."""
+    audio_input_tokens: int = 0
+    audio_output_tokens: int = 0
+    search_units: int = 0
+    """What rerankers are billed by: a query with up to 100 documents."""
 
     def __add__(self, other: Usage) -> Usage:
         """Add two attempts; the sum is estimated as soon as one part is."""
@@ -55,6 +64,11 @@ class Usage:
             self.cached_input_tokens + other.cached_input_tokens,
             self.reasoning_tokens + other.reasoning_tokens,
             self.estimated or other.estimated,
+            self.cache_written_tokens + other.cache_written_tokens,
+            self.cache_written_1h_tokens + other.cache_written_1h_tokens,
+            self.audio_input_tokens + other.audio_input_tokens,
+            self.audio_output_tokens + other.audio_output_tokens,
+            self.search_units + other.search_units,
         )
 
 
@@ -125,6 +139,18 @@ class Span:
     end: int
     kind: str
     score: float = 1.0
+
+
+class Replaced(NamedTuple):
+    """Characters ``[start, end)`` of a checked text, and what stands in their place now."""
+
+    start: int
+    end: int
+    text: str
+
+
+Told: TypeAlias = list[Replaced] | None
+"""Where a caller that asks for it is told what is replaced, in its order."""
 
 
 @dataclass(frozen=True, slots=True)

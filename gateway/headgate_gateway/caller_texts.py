@@ -12,24 +12,34 @@ EXACT = frozenset(
     {"stop", "bad_words", "grammar", "structured_outputs", "guided_regex", "guided_grammar"}
     | {"guided_choice", "guided_json"}
 )
-"""Members of a request whose strings mean themselves, letter by letter; see also ``_SAID``."""
+"""Members of a request whose strings mean themselves, letter by letter; see also ``_RULES``."""
 _OF_NAMES = frozenset(
     {"tools", "functions", "function", "custom", "function_call", "tool_choice", "json_schema"}
     | {"tool"}
 )
 """What a ``name`` directly below is the name of: a function, a tool, a schema."""
 _IDS = frozenset({"id", "tool_call_id", "call_id"})
-Kind: TypeAlias = Literal["message", "text", "exact", "offer", "schema", "named"]
+Kind: TypeAlias = Literal["message", "text", "exact", "offer", "schema", "named", "rule"]
 """What a tree is: a message, texts, strings that mean themselves, tools and formats, a JSON schema,
-or schemas by the names of members."""
+schemas by the names of members, or what a schema allows, letter by letter."""
 _SCHEMAS: dict[Kind, frozenset[str]] = {
     "offer": frozenset({"parameters", "schema", "input_schema"}),
     "exact": frozenset({"json"}),
 }
 """Members of such a tree that are JSON schemas."""
 _OFFERS = frozenset({"tools", "functions", "response_format"})
-_SAID = frozenset({"title", "description", "examples", "example", "default", "$comment"})
-"""Members of a schema that a model reads; its others say what is allowed, letter by letter."""
+_RULES = frozenset(
+    {"type", "enum", "const", "pattern", "format", "required", "dependentRequired"}
+    | {"contentEncoding", "contentMediaType", "discriminator", "propertyOrdering"}
+    | {"id", "$id", "$ref", "$schema", "$anchor", "$dynamicRef", "$dynamicAnchor", "$vocabulary"}
+)
+"""Members of a schema that say what is allowed, letter by letter."""
+_WITHIN = frozenset(
+    {"items", "prefixItems", "additionalItems", "unevaluatedItems", "contains", "propertyNames"}
+    | {"additionalProperties", "unevaluatedProperties", "dependencies", "contentSchema"}
+    | {"anyOf", "oneOf", "allOf", "not", "if", "then", "else"}
+)
+"""Members of a schema that hold schemas; what is none of all these is for whoever reads it."""
 _BY_NAME = frozenset(
     {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
 )
@@ -46,8 +56,11 @@ _COMMON = frozenset(
 """Names and values of the wire itself, which say nothing of a caller."""
 _WORD = re.compile(r"[a-z_]{1,40}")
 """Names of members that cannot be what a check finds: a verdict names them."""
-_BYTES = re.compile(r"(?=[\s\S]{128})(?:[A-Za-z0-9+/_-]{48,}[ \t]*\r?\n)*[A-Za-z0-9+/_-]*={0,2}\s*")
-"""Base64, in one line or in long ones as mail programs write it."""
+_BASE64 = re.compile(r"(?:[A-Za-z0-9+/]*|[A-Za-z0-9_-]*)={0,2}")
+"""One line, in the usual alphabet or in that of URLs, but not in both."""
+_FULL_LINE = re.compile(r"[A-Za-z0-9+/]{48,}")
+LEAST_BYTES = 256
+"""Characters of base64 in a member that may hold text as well: keys are shorter."""
 
 
 class Place(NamedTuple):
@@ -59,17 +72,11 @@ class Place(NamedTuple):
     subject: str
 
 
-class Run(NamedTuple):
-    """Parts ``start`` to ``end`` of a list of content: texts that nothing lies between."""
+class Parts(NamedTuple):
+    """A list of content, whose neighbouring texts a model may get as one."""
 
     content: list[Any]
-    start: int
-    end: int
     subject: str
-
-    def texts(self) -> list[str]:
-        """What the parts say as they stand."""
-        return [text_of(part) or "" for part in self.content[self.start : self.end]]
 
 
 @dataclass(slots=True)
@@ -82,7 +89,7 @@ class CallerTexts:
     """Names and the like, of which a masked one would mean something else."""
     ids: list[Place] = field(default_factory=list)
     """Ids of a conversation, of which any will do as long as it stays the same."""
-    runs: list[Run] = field(default_factory=list)
+    lists: list[Parts] = field(default_factory=list)
 
     def message(self, message: Any, subject: str) -> None:
         """Sort a message of the conversation."""
@@ -113,15 +120,22 @@ class CallerTexts:
     def _one(self, holder: Any, key: Any, parent: str, subject: str, kind: Kind) -> None:
         value = holder[key]
         if isinstance(value, str):
-            if value and value not in _COMMON and not _encoded(key, value):
-                self._list(key, parent, kind).append(Place(holder, key, value, subject))
+            if value and value not in _COMMON:
+                self._string(Place(holder, key, value, subject), self._list(key, parent, kind))
             return
-        if key == "content" and isinstance(value, list):
-            self.runs += _runs(value, subject)
+        if key == "content" and isinstance(value, list) and len(value) > 1:
+            self.lists.append(Parts(value, subject))
         self._below(value, key if isinstance(key, str) else parent, subject, kind)
 
+    def _string(self, place: Place, usual: list[Place]) -> None:
+        end = _end_of_bytes(place.member, place.text)
+        if end is None:
+            usual.append(place)
+        elif end:
+            self.fixed.append(place._replace(text=end))
+
     def _list(self, key: Any, parent: str, kind: Kind) -> list[Place]:
-        if kind in ("exact", "schema", "named"):
+        if kind in ("exact", "schema", "named", "rule"):
             return self.fixed
         if key == "role" or (key == "name" and parent in _OF_NAMES):
             return self.fixed
@@ -143,9 +157,11 @@ def _inner(kind: Kind, key: Any, value: Any) -> Kind:
         return "schema"
     if kind != "schema":
         return "schema" if isinstance(value, dict) and key in _SCHEMAS.get(kind, ()) else kind
-    if key in _SAID:
-        return "text"
-    return "named" if key in _BY_NAME and isinstance(value, dict) else "schema"
+    if key in _RULES:
+        return "rule"
+    if key in _BY_NAME and isinstance(value, dict):
+        return "named"
+    return "schema" if key in _WITHIN else "text"
 
 
 def copied(value: Any) -> Any:
@@ -168,23 +184,20 @@ def at_least(value: Any, count: int) -> bool:
     return False
 
 
-def text_of(piece: Any) -> str | None:
-    """What a part of a list of content says, None for a part that is no text."""
-    said = piece.get("text") if isinstance(piece, dict) else piece
-    return said if isinstance(said, str) else None
+def _end_of_bytes(key: Any, value: str) -> str | None:
+    """The last line where it is a file's bytes or the like, which no check of text can read.
 
-
-def _runs(content: list[Any], subject: str) -> list[Run]:
-    found: list[Run] = []
-    start = 0
-    for end in range(len(content) + 1):
-        if end == len(content) or text_of(content[end]) is None:
-            if end - start > 1:
-                found.append(Run(content, start, end, subject))
-            start = end + 1
-    return found
-
-
-def _encoded(key: Any, value: str) -> bool:
-    """Whether it is a file's bytes or the like, which no check of text can read."""
-    return is_data_url(key, value) or (key in PAYLOADS and _BYTES.fullmatch(value) is not None)
+    That line may be short, and so something else. None where it is no bytes, as far as one sees.
+    """
+    if is_data_url(key, value):
+        value = value.partition(",")[2]
+    elif key not in PAYLOADS or len(value) < LEAST_BYTES:
+        return None
+    *lines, last = value.strip().splitlines() or [""]
+    if not lines:
+        return "" if _BASE64.fullmatch(last) else None
+    full = {line.rstrip(" \t") for line in lines}
+    lengths = {len(line) for line in full}
+    if len(lengths) > 1 or len(last) > max(lengths) or not _BASE64.fullmatch(last):
+        return None
+    return last if all(map(_FULL_LINE.fullmatch, full)) else None

@@ -64,6 +64,8 @@ def _message(message: Any) -> None:
     role = message.get("role")
     if role not in ROLES:
         raise v.Wrong(f"must be one of {', '.join(ROLES)}", ".role")
+    if role == "tool" and message.get("tool_call_id") is None:
+        raise v.Wrong("is missing", ".tool_call_id")
     content = message.get("content")
     if isinstance(content, str) and len(message) == len(("role", "content")):
         return

@@ -56,6 +56,10 @@ class Credentials:
         if self._keys and not any(self._allowed(n, model) for n in every):
             self._last_resort(every, model)
 
+    def places(self) -> list[int]:
+        """The places of all keys, those that work first; takes none."""
+        return sorted(range(len(self._keys)), key=lambda n: bool(self._of(n, _ALL)))
+
     def key(self, place: int) -> str:
         """The key itself."""
         return self._keys[place]

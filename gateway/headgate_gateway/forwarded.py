@@ -12,6 +12,9 @@ from headgate_core.types import Json
 
 MOST_INPUTS = 2048
 """Inputs of one embeddings call, as OpenAI bounds them."""
+_DOCUMENTS_PER_UNIT = 100
+_LONGEST_DOCUMENT = 500 * 4
+"""Characters: 500 tokens, at four characters each."""
 
 
 @dataclass(slots=True)
@@ -55,6 +58,19 @@ def token_count(body: Json) -> int:
     if is_tokens(given):
         return len(given or ())
     return sum(len(one) for one in given if is_tokens(one)) if isinstance(given, list) else 0
+
+
+def search_units(body: Json) -> int:
+    """What a rerank call is billed by: a query with up to 100 documents.
+
+    A document that is longer than 500 tokens with the query counts as several.
+    """
+    sizes: dict[str, int] = {}
+    for one in texts(body):
+        sizes[one.subject] = sizes.get(one.subject, 0) + len(one.text)
+    room = max(1, _LONGEST_DOCUMENT - sizes.pop("query", 0))
+    documents = sum(max(1, -(-size // room)) for size in sizes.values())
+    return -(-documents // _DOCUMENTS_PER_UNIT)
 
 
 def texts(body: Json) -> Iterator[Text]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from math import ceil
 from typing import Any
 
 from headgate_core.errors import UpstreamMalformed
 from headgate_core.reply import Facts
 from headgate_core.types import Json, Usage
+from headgate_gateway.replies.chunks import MOST_TOKENS
 
 _LISTS = {"embeddings": "data", "rerank": "results", "moderations": "results"}
 """The member that holds what was asked for."""
@@ -20,12 +23,22 @@ def observe_forwarded(endpoint: str, facts: Facts, body: Json) -> None:
     usage = body.get("usage")
     if isinstance(usage, dict):
         facts.usage = _usage(usage)
+    if endpoint == "rerank" and (units := _units(body)):
+        facts.usage = replace(facts.usage or Usage(), search_units=units)
     member = _LISTS[endpoint]
     if not isinstance(body.get(member), list):
         raise UpstreamMalformed(f"The reply has no `{member}`.")
     facts.content = True
     facts.model = _text(body.get("model"))
     facts.response_id = _text(body.get("id"))
+
+
+def _units(body: Json) -> int:
+    """Search units, as Cohere tells them; 0 = it does not."""
+    told: Any = body.get("meta")
+    for name in ("billed_units", "search_units"):
+        told = told.get(name) if isinstance(told, dict) else None
+    return ceil(told) if isinstance(told, int | float) and 0 < told < MOST_TOKENS else 0
 
 
 def _usage(usage: Json) -> Usage | None:

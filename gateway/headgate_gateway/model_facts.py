@@ -43,6 +43,9 @@ class ModelFacts:
             return facts
         facts |= _dearest("input_per_mtok_usd", [rate.input for rate in known])
         facts |= _dearest("output_per_mtok_usd", [rate.output for rate in known])
+        units = [rate.search_unit for rate in known if rate.search_unit is not None]
+        if units:
+            facts["search_unit_usd"] = plain_digits(max(units))
         return facts
 
     def _window(self, pool: PoolSettings) -> int | None:

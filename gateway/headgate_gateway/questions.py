@@ -8,6 +8,9 @@ from typing import Any
 
 from headgate_core.types import Json
 from headgate_gateway.replies.chunks import message_text
+from headgate_gateway.wordings import sets_a_task_of_wording
+
+_ORDERING = frozenset({"system", "developer", "user"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +22,16 @@ class Question:
 
 
 def question_of(messages: Sequence[Json]) -> Question | None:
-    """None unless the last message is a user's and holds text alone."""
+    """None unless the last message is a user's, holds text alone, and asks for its meaning.
+
+    After an order such as to translate what follows, it is the wording that counts.
+    """
     last = messages[-1]
     content = last.get("content")
     if last.get("role") != "user" or not _is_text(content):
+        return None
+    told = (m for m in messages[:-1] if m.get("role") in _ORDERING)
+    if any(sets_a_task_of_wording(message_text(m)) for m in told):
         return None
     others = {name: value for name, value in last.items() if name != "content"}
     return Question(message_text(last), [*messages[:-1], others])

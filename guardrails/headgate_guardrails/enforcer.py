@@ -17,7 +17,7 @@ from itertools import groupby
 from typing import Literal, NamedTuple
 
 from headgate_core.ports import Stopped
-from headgate_core.types import Action, At, Span, Verdict
+from headgate_core.types import Action, At, Replaced, Span, Told, Verdict
 from headgate_guardrails.bound import FRAME, BoundCheck
 from headgate_guardrails.masking import mask, merge
 from headgate_guardrails.readings import MOST_READINGS, Readings
@@ -51,6 +51,7 @@ class Enforcer:
     _tiers: list[list[Watch]] = field(default_factory=list)
     _pending: list[_Finding] = field(default_factory=list)
     _released: int = 0
+    _replaced: Told = None
 
     def __post_init__(self) -> None:
         ordered = sorted(self.checks, key=lambda b: (b.cost, b.order))
@@ -74,8 +75,9 @@ class Enforcer:
         await self._append("", final=True)
         return await self._advance(final=True)
 
-    async def whole(self, text: str) -> str | None:
-        """All of a text at once; None if it is to be left out."""
+    async def whole(self, text: str, replaced: Told = None) -> str | None:
+        """All of a text at once; None if it is to be left out. Adds to ``replaced`` what is."""
+        self._replaced = replaced
         await self._append(text, final=True)
         cleared = await self._advance(final=True)
         return None if self.dropped else cleared
@@ -125,7 +127,7 @@ class Enforcer:
         masks, until = self._settle(limit)
         start, self._released = self._released, until
         text = self._readings.texts[0]
-        cleared = mask(text.piece(start, until), masks, start, self._structure.stand_in)
+        cleared = mask(text.piece(start, until), masks, start, self._stand_in)
         needs = [
             min([own.end, *[w.lanes[level].scan.needs for w in self._watches()]])
             for level, own in enumerate(self._readings.texts)
@@ -133,6 +135,12 @@ class Enforcer:
         self._readings.forget(until, needs)
         self._structure.forget(until)
         return cleared
+
+    def _stand_in(self, span: Span, covered: str) -> str:
+        said = self._structure.stand_in(span, covered)
+        if self._replaced is not None:
+            self._replaced.append(Replaced(span.start, span.end, said))
+        return said
 
     def _watches(self) -> Iterator[Watch]:
         return (watch for tier in self._tiers for watch in tier)

@@ -13,7 +13,7 @@ from headgate_core.ports import Check, Guarded, Tools
 from headgate_core.ports import Guards as GuardsPort
 from headgate_core.settings.base import PluginUse
 from headgate_core.settings.files import raise_problems
-from headgate_core.types import At, Verdict
+from headgate_core.types import At, Told, Verdict
 from headgate_guardrails.bound import BoundCheck, Pace, bind
 from headgate_guardrails.enforcer import Enforcer
 from headgate_guardrails.policy import (
@@ -48,12 +48,14 @@ class CompiledGuards:
         """Most characters that a stream at ``at`` is held back by; 0 where nothing looks."""
         return max((held_back(bound.check) for bound in self._at.get(at, ())), default=0)
 
-    async def check(self, at: At, text: str, subject: str, verdicts: list[Verdict]) -> str | None:
+    async def check(
+        self, at: At, text: str, subject: str, verdicts: list[Verdict], replaced: Told = None
+    ) -> str | None:
         """A whole text, masked where asked; None if it is to be left out.
 
         Raises ``Stopped`` on a block and ``GuardFailed`` when a check cannot run and must.
         """
-        return await self._enforcer(at, subject, verdicts).whole(text)
+        return await self._enforcer(at, subject, verdicts).whole(text, replaced)
 
     def stream(self, at: At, subject: str, verdicts: list[Verdict]) -> Guarded:
         """A fresh state for one streamed text."""

@@ -17,7 +17,7 @@ from running import Server, headgate, serving
 from trap import Trap, trap
 from upstream import Upstream, embeds, replies, says, upstream
 
-from headgate_core.errors import UpstreamStatus
+from headgate_core.errors import UpstreamUntranslated
 from headgate_core.ports import ModelRequest
 from headgate_gateway.providers.litellm import Litellm
 
@@ -252,7 +252,7 @@ def test_the_sdk_fetches_nothing_even_where_its_own_check_would_let_it(
         monkeypatch.setattr(sdk, "user_url_allowed_hosts", [f"127.0.0.1:{caught.port}"])
         image = {"type": "image_url", "image_url": {"url": f"http://127.0.0.1:{caught.port}/a.png"}}
         body = {"messages": [{"role": "user", "content": [{"type": "text", "text": "?"}, image]}]}
-        with pytest.raises(UpstreamStatus, match="fetches nothing") as refused:
+        with pytest.raises(UpstreamUntranslated, match="fetches nothing") as refused:
             await provider.chat(ModelRequest(body, stream=False), model)
         assert (refused.value.http_status, refused.value.param) == (400, "messages")
         await sdk.close_litellm_async_clients()

@@ -12,6 +12,7 @@ from in_process import eventually
 from jumping_clock import run_jumping
 from scripted_pool import (
     OUT,
+    WHO,
     Acted,
     begun,
     breaks,
@@ -25,9 +26,11 @@ from scripted_pool import (
     works,
 )
 
+from headgate_core.context import Context
 from headgate_core.errors import (
     UpstreamStatus,
     UpstreamTimeout,
+    UpstreamUntranslated,
 )
 from headgate_core.reply import Owned
 from headgate_gateway.routing.target_state import TargetState
@@ -125,6 +128,38 @@ def test_what_is_not_the_providers_fault_opens_no_breaker(no_pause: None, status
         rests = status in (429, 401, 402, 403)
         assert both.states[0].available() != rests
         assert wrong.sent == (1 if rests else 30)
+
+    asyncio.run(run())
+
+
+def test_a_request_that_was_never_sent_opens_no_breaker_and_is_not_retried(no_pause: None) -> None:
+    async def run() -> None:
+        wrong = Acted(breaks(UpstreamUntranslated("cannot be translated")))
+        alone = pool_of({"a": wrong}, breaker={"least_calls": 1}, retries={"attempts": 3})
+        for _ in range(10):
+            with pytest.raises(UpstreamUntranslated):
+                await called(router_of(alone))
+        assert (wrong.sent, alone.states[0].breaker.state) == (10, "closed")
+        both = pool_of({"a": wrong, "b": Acted(works)}, strategy="priority")
+        ctx = Context(route="r", request={}, principal=WHO)
+        assert await called(router_of(both), ctx) == "ok"
+        assert [(a["n"], a["provider"], a["outcome"]) for a in ctx.attempts] == [(1, "b", "ok")]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_target_that_redirects_is_replaced_like_one_that_fails(
+    no_pause: None, status: int
+) -> None:
+    async def run() -> None:
+        moved = Acted(breaks(UpstreamStatus("moved", upstream_status=status)))
+        both = pool_of({"a": moved, "b": Acted(works)}, breaker={"least_calls": 1})
+        assert await called(router_of(both)) == "ok"
+        assert moved.sent == 1 and both.states[0].breaker.state == "open"
+        alone = pool_of({"a": moved}, fallbacks=["spare"])
+        spare = pool_of({"b": Acted(works)}, name="spare")
+        assert await called(router_of(alone, spare)) == "ok"
 
     asyncio.run(run())
 

@@ -19,7 +19,6 @@ from headgate_gateway.routing.pools import Pool
 from headgate_gateway.routing.router import Router
 
 PATIENCE_S = 10.0
-MALFORMED = UpstreamStatus("no such parameter", upstream_status=400)
 
 
 def takes(seconds: float, then: Callable[[], Awaitable[None]] = works) -> Acted:
@@ -132,10 +131,23 @@ def test_a_fallback_is_asked_beside_a_pools_only_target() -> None:
     assert found.error is None and found.after_s == pytest.approx(6)
 
 
-def test_an_error_that_the_caller_must_mend_is_told_at_once() -> None:
-    found = asked(loops_pool({"a": Acted(hangs_for_ever), "b": takes(1, breaks(MALFORMED))}))
-    assert found.error is MALFORMED and found.after_s == pytest.approx(6)
+def test_an_error_that_the_caller_must_mend_is_told_at_once_by_the_same_model() -> None:
+    refused = UpstreamStatus("no such parameter", upstream_status=400)
+    same = [{"provider": name, "model": "m"} for name in "ab"]
+    both = {"a": takes(8), "b": takes(1, breaks(refused))}
+    found = asked(loops_pool(both, targets=same))
+    assert found.error is refused and found.after_s == pytest.approx(6)
     assert found.attempts == [("a", "first", "cancelled"), ("b", "retry", "error")]
+    assert found.ctx.attempts[0]["error"], "an attempt is cancelled without a reason"
+
+
+def test_another_models_refusal_does_not_end_the_first_ones_work() -> None:
+    refused = UpstreamStatus("no such parameter", upstream_status=400)
+    found = asked(loops_pool({"a": takes(8), "b": takes(1, breaks(refused))}))
+    assert found.error is None and found.after_s == pytest.approx(8)
+    hangs = Acted(hangs_for_ever)
+    found = asked(loops_pool({"a": hangs, "b": takes(1, breaks(refused))}))
+    assert found.error is refused and found.after_s == pytest.approx(PATIENCE_S)
 
 
 def test_where_nothing_else_is_left_the_first_one_has_all_the_time() -> None:
@@ -179,5 +191,54 @@ def test_places_are_held_by_both_and_given_back() -> None:
         found = [await Asked().through(router) for _ in range(3)]
         assert [one.error for one in found] == [None] * 3
         assert all(pool.queue.room(state) for state in pool.states)
+
+    run_jumping(run())
+
+
+def test_a_target_that_begins_to_hang_leaves_half_though_its_answers_took_a_third() -> None:
+    async def run() -> None:
+        own = takes(0.4 * PATIENCE_S)
+        router = router_of(loops_pool({"a": own, "b": takes(0.4 * PATIENCE_S)}))
+        assert (await Asked().through(router)).error is None
+        own.act = hangs_for_ever
+        found = await Asked().through(router)
+        assert found.error is None and found.after_s == pytest.approx(0.9 * PATIENCE_S)
+
+    run_jumping(run())
+
+
+def test_a_trial_call_that_is_overdue_and_answered_after_all_puts_the_target_back() -> None:
+    async def run() -> None:
+        own = takes(1)
+        pool = loops_pool({"a": own, "b": takes(1)})
+        router, shown = router_of(pool), pool.states[0].shown
+        await Asked().through(router)
+        own.act = breaks(OUT)
+        for _ in range(5):
+            await Asked().through(router)
+        assert shown() == "open"
+        own.act = takes(5.5).act
+        await asyncio.sleep(15)
+        found = await Asked().through(router)
+        assert found.attempts[0] == ("a", "first", "ok") and found.after_s == pytest.approx(5.5)
+        assert shown() == "closed"
+
+    run_jumping(run())
+
+
+def test_a_hedge_counts_as_a_try_of_its_target() -> None:
+    async def run() -> None:
+        own = takes(1)
+        asked_of = {"a": own, "b": Acted(hangs_for_ever), "c": takes(1)}
+        pool = loops_pool(asked_of, hedge={"max_share": 0.5})
+        router = router_of(pool)
+        for _ in range(30):
+            await Asked().through(router)
+        own.act = hangs_for_ever
+        found = await Asked().through(router)
+        assert found.error is None
+        assert [(who, why) for who, why, _ in found.attempts] == [
+            ("a", "first"), ("b", "hedge"), ("c", "retry"),
+        ]  # fmt: skip
 
     run_jumping(run())

@@ -37,11 +37,11 @@ class Price:
 
 
 class Prices:
-    def price(self, usage: Usage, provider: str, model: str) -> Price:
+    def price(self, usage: Usage, provider: str, model: str, tier: str = "") -> Price:
         return Price(usage.input_tokens + usage.output_tokens)
 
-    def worst_case(self, tokens: int, most: int, provider: str, model: str) -> int | None:
-        return tokens + most
+    def worst_case(self, most: Usage, provider: str, model: str, tier: str = "") -> int | None:
+        return most.input_tokens + most.output_tokens
 
 
 @dataclass

@@ -58,7 +58,7 @@ def test_all_faults_come_at_once_with_line_and_nearest_name(tmp_path: Path) -> N
     )
     assert problems(tmp_path, text) == [
         "6: unknown member 'prot'. Did you mean 'port'? Known: host, port, workers, replicas, "
-        "drain_s, max_body_mb, reload, log, admin.",
+        "drain_s, max_body_mb, reload, done_after_error, log, admin.",
         "6: `workers`: expected a number, found true.",
         "6: `drain_s`: expected a number, found the text 'soon'.",
         "6: `server.host`: expected text, found the number 5.",
@@ -74,7 +74,7 @@ def test_faults_between_parts_come_together_with_faults_within_them(tmp_path: Pa
     text = GOOD + "server: {prot: 1, port: 99999}\nroutes: [{name: r, pool: smal}]\n"
     assert problems(tmp_path, text) == [
         "6: unknown member 'prot'. Did you mean 'port'? Known: host, port, workers, replicas, "
-        "drain_s, max_body_mb, reload, log, admin.",
+        "drain_s, max_body_mb, reload, done_after_error, log, admin.",
         "6: `server.port`: expected a number of at most 65535, found the number 99999.",
         "7: unknown pool 'smal'. Did you mean 'small'? Known: small.",
     ]
@@ -164,6 +164,24 @@ def test_every_value_in_force_is_explained_and_no_secret_is_shown(
     assert lines["store.url"].value == "env:STORE"
     assert "s3cret" not in str(lines)
     assert "hidden" not in str(lines)
+
+
+def test_no_text_from_elsewhere_is_shown_whatever_it_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "team").write_text("s3cret-team\n", encoding="utf-8")
+    monkeypatch.setenv("HEADGATE_DATA_DIR", str(tmp_path / "data"))
+    text = GOOD + (
+        "telemetry: {otlp: [{endpoint: 'http://o:1', headers: {x-honeycomb-team: file:team}}]}\n"
+        "defaults: {parameters: {user: env:KEY}}\n"
+    )
+    settings = load_settings(write(tmp_path, text))
+    lines = {line.path: line for line in explain(settings)}
+    shown = lines["telemetry.otlp[0].headers.x-honeycomb-team"]
+    assert shown[1:] == ("file:team", "file:team")
+    assert lines["defaults.parameters.user"].value == "env:KEY"
+    assert "s3cret" not in str(lines)
+    assert lines["store.url"][1:] == (settings.store.url, "env:HEADGATE_DATA_DIR")
 
 
 def test_the_data_folder_can_be_moved_where_the_file_names_none(

@@ -78,6 +78,13 @@ def test_a_file_is_relative_to_the_file_that_names_it(tmp_path: Path) -> None:
         "headers: {db_password: '1LITERAL'}",
         "url: postgresql://user:sk-LITERAL@host/db",
         "api_key: env:GONE:-sk-LITERAL",
+        "headers: {aws_secret_access_key: sk-LITERAL}",
+        "headers: {vertex_credentials: sk-LITERAL}",
+        "headers: {Cookie: session=LITERAL}",
+        "headers: {Proxy-Authorization: Basic LITERAL}",
+        "headers: {Ocp-Apim-Subscription-Key: sk-LITERAL}",
+        "headers: {aws_bearer_token_bedrock: sk-LITERAL}",
+        "headers: {key: sk-LITERAL}",
     ],
 )
 def test_a_literal_secret_is_refused_and_never_printed(
@@ -87,6 +94,25 @@ def test_a_literal_secret_is_refused_and_never_printed(
     text = problems(tmp_path, line)
     assert "LITERAL" not in text
     assert "sample.yaml:1:" in text
+
+
+@pytest.mark.parametrize("name", ["prompt_cache_key", "max_token", "key_header", "x-tokens-left"])
+def test_a_name_that_only_sounds_like_a_secret_may_have_a_plain_value(
+    tmp_path: Path, name: str
+) -> None:
+    assert load(tmp_path, f"headers: {{{name}: plain}}\n").headers == {name: "plain"}
+
+
+@pytest.mark.parametrize("source", ["env:KEY", "file:key"])
+def test_the_line_end_behind_a_secret_is_no_part_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    monkeypatch.setenv("KEY", " sk-1\r\n")
+    (tmp_path / "key").write_text(" sk-1\n\n", encoding="utf-8")
+    made = load(tmp_path, f"api_key: {source}\nname: {source}\n")
+    assert (made.api_key, made.name) == ("sk-1", " sk-1")
+    monkeypatch.setenv("KEY", "\n")
+    assert "is set but empty" in problems(tmp_path, "api_key: env:KEY\n")
 
 
 def test_the_value_behind_a_reference_is_never_printed(

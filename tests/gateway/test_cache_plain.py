@@ -59,3 +59,31 @@ def test_an_answer_with_more_than_text_is_made_anew(
         assert caches == ["miss", "hit" if kept else "miss"]
 
     asyncio.run(ask())
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("reason", "kept"), [(None, False), ("length", False), ("stop", True)])
+def test_only_an_answer_that_says_that_it_is_complete_is_given_again(
+    tmp_path: Path, reason: str | None, kept: bool, stream: bool
+) -> None:
+    async def says(exchange: Exchange) -> None:
+        if stream:
+            events = [sse(chunk({"role": "assistant", "content": "Half an ans"}))]
+            events += [sse(chunk({}, reason))] if reason else []
+            await exchange.stream([*events, b"data: [DONE]\n\n"])
+            return
+        body = completion("Half an ans")
+        body["choices"][0]["finish_reason"] = reason
+        await exchange.json(200, orjson.dumps(body))
+
+    async def ask() -> None:
+        async with raw_upstream(says) as fake:
+            text = PRICED.format(url=fake.url) + ROUTE
+            async with opened(write_config(tmp_path, text)) as place:
+                caches = [
+                    (await place.chat("c", stream=stream)).headers["x-headgate-cache"]
+                    for _ in range(2)
+                ]
+        assert caches == ["miss", "hit" if kept else "miss"]
+
+    asyncio.run(ask())

@@ -45,7 +45,6 @@ CASES: list[tuple[str, Json, str]] = [
     ("responses", {"text": {"format": FORM}}, "text.format"),
     ("responses", {"max_tool_calls": 3}, "max_tool_calls"),
     ("responses", {"truncation": "auto"}, "truncation"),
-    ("responses", {"background": True}, "background"),
     ("responses", {"store": True}, "store"),
     ("messages", {"stop_sequences": ["x"]}, "stop_sequences"),
     ("messages", {"thinking": {"type": "enabled", "budget_tokens": 1024}}, "thinking"),
@@ -131,6 +130,7 @@ def test_a_stream_names_it_too(tmp_path: Path, endpoint: str, body: Json, name: 
 QUESTIONS: list[tuple[str, Json, str]] = [
     ("responses", {"previous_response_id": "resp_1"}, "previous_response_id"),
     ("responses", {"conversation": "conv_1"}, "conversation"),
+    ("responses", {"background": True}, "background"),
     ("responses", {"input": [{"type": "item_reference", "id": "x"}]}, "input[0].type"),
     ("responses", {"tools": [{"type": "web_search"}]}, "tools[0].type"),
     ("completions", {"prompt": ["a", "b"]}, "prompt"),

@@ -70,6 +70,8 @@ def test_a_stream_has_typed_events_and_costs_the_same_as_the_whole_response(
         "response.completed",
     ]
     last = events[-1].response
+    named = {e.response.model for e in events if hasattr(e, "response")}
+    assert named == {whole.model} == {"fake"}
     assert last.output_text == whole.output_text == "Hello world"
     assert last.usage == whole.usage
     costs = [world.record(r.id.removeprefix("resp_"))["cost_usd"] for r in (whole, last)]

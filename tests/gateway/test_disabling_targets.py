@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from configs import proxy_config
+from configs import proxy_config, write_config
 from pydantic import ValidationError
 
-from headgate_core.errors import InvalidRequest
+from headgate_core.errors import InvalidRequest, NotFound
 from headgate_core.settings.load import load_settings
 from headgate_core.store import Store
 from headgate_gateway.http.admin.targets import Disable, Enable
@@ -47,3 +47,22 @@ def test_half_a_character_is_refused_in_every_text() -> None:
         body = {"target": "up/fake", "for": "1m", "why": "x\u3000y", field: HALF}
         with pytest.raises(ValidationError, match="surrogate"):
             Disable.model_validate(body)
+
+
+def test_a_target_comes_back_wherever_a_slash_stands_in_its_name(tmp_path: Path) -> None:
+    text = """\
+    auth: {keys: open}
+    providers: [{name: team/echo, use: echo}]
+    pools: [{name: main, targets: [{provider: team/echo, model: x/y}]}]
+    """
+    settings = load_settings(write_config(tmp_path, text))
+    store = Store.open(settings.store.url)
+    try:
+        deployment.disable(settings, store, "team/echo/x/y", "5m", "slow")
+        assert [t["state"] for t in deployment.targets(settings, store)] == ["disabled"]
+        deployment.enable(store, "team/echo/x/y")
+        assert [t["state"] for t in deployment.targets(settings, store)] == ["no worker"]
+        with pytest.raises(NotFound, match="team/echo/x/y is not disabled"):
+            deployment.enable(store, "team/echo/x/y")
+    finally:
+        store.close()

@@ -51,6 +51,25 @@ def test_principals_take_turns_in_the_queue() -> None:
     asyncio.run(run())
 
 
+def test_calls_that_wait_again_come_before_the_others_and_in_their_own_order() -> None:
+    async def run() -> None:
+        queue, one, served = FairQueue(places=1, waiting=100, wait_s=60), target(), list[int]()
+        holder = await queue.take("a", lambda: [one])
+
+        async def wait(n: int, *, again: bool) -> None:
+            with await queue.take("a", lambda: [one], again=again) as place:
+                served.append(n)
+                place.give_back()
+
+        tasks = [asyncio.ensure_future(wait(n, again=n in (1, 3))) for n in range(4)]
+        await in_line(queue, 4)
+        holder.give_back()
+        await asyncio.gather(*tasks)
+        assert served == [1, 3, 0, 2]
+
+    asyncio.run(run())
+
+
 def test_a_cancelled_waiter_leaves_the_queue() -> None:
     async def run() -> None:
         queue, one = FairQueue(places=1, waiting=10, wait_s=60), target()

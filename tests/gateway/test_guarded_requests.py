@@ -154,7 +154,7 @@ def test_ids_that_must_not_go_on_stay_the_ids_of_their_calls(stage: GuardInput) 
 
 
 def test_what_says_nothing_of_a_caller_goes_on_untouched(stage: GuardInput) -> None:
-    data = "A" * 130 + "+49301234567/" + "B" * 20
+    data = "A" * 300 + "+49301234567/" + "B" * 20
     members = {
         "messages": [
             {"role": "system", "content": "You help."},
@@ -202,6 +202,8 @@ def schemas(schema: Json) -> list[Json]:
         {"title": ADDRESS, "$comment": ADDRESS},
         {"examples": [ADDRESS]},
         {"default": {"to": ADDRESS}},
+        {"markdownDescription": ADDRESS, "x-doc": [ADDRESS]},
+        {"errorMessage": {"required": f"write to {ADDRESS}"}},
     ],
     ids=lambda said: next(iter(said)),
 )
@@ -214,7 +216,13 @@ def test_what_a_schema_says_is_masked_wherever_it_stands(stage: GuardInput, said
 
 
 @pytest.mark.parametrize(
-    "rule", [{"enum": [ADDRESS, "b@example.com"]}, {"const": ADDRESS}, {"pattern": ADDRESS}]
+    "rule",
+    [
+        {"enum": [ADDRESS, "b@example.com"]},
+        {"const": {"json": {"title": ADDRESS}}},
+        {"pattern": ADDRESS},
+        {"anyOf": [{"items": {"format": ADDRESS}}]},
+    ],
 )
 def test_what_a_schema_allows_is_refused_by_name(stage: GuardInput, rule: Json) -> None:
     schema = {"type": "object", "$defs": {"title": {"type": "string", **rule}}}

@@ -85,15 +85,34 @@ def test_what_is_cut_at_a_blank_or_in_a_word_is_found(
 @pytest.mark.parametrize(
     ("texts", "wanted"),
     [
-        (("Pay with 4111 1111 1111 ", "1111 now"), "Pay with [CREDIT_CARD] now"),
-        (("Pay with 41111111", "11111111 now"), "Pay with [CREDIT_CARD] now"),
-        (("Dear all,", "write to jane.doe", "@example.com"), "Dear all,\nwrite to [EMAIL]"),
+        (("Pay with 4111 1111 1111 ", "1111 now"), ["Pay with [CREDIT_CARD] now"]),
+        (("Pay with 41111111", "11111111 now"), ["Pay with [CREDIT_CARD] now"]),
+        (("mail jane.doe@", "exam", "ple.com", "."), ["mail [EMAIL]", "."]),
+        (("Dear all,", "write to jane.doe", "@example.com"), ["Dear all,", "write to [EMAIL]"]),
+        (
+            ("Name a town", "Write it to jane.doe@exam", "ple.com", "Answer in German"),
+            ["Name a town", "Write it to [EMAIL]", "Answer in German"],
+        ),
+        (("Card 41111111", "11111111", "Thanks"), ["Card [CREDIT_CARD]", "Thanks"]),
+        (
+            ("a", "", "jane.doe@exam", "", "ple.com and", "4111 1111 1111", " 1111", "b"),
+            ["a", "", "[EMAIL] and", "[CREDIT_CARD]", "b"],
+        ),
     ],
 )
-def test_what_is_cut_is_masked_in_one_part(
-    stage: GuardInput, texts: tuple[str, ...], wanted: str
+def test_what_is_cut_is_masked_in_one_part_and_the_others_stay(
+    stage: GuardInput, texts: tuple[str, ...], wanted: list[str]
 ) -> None:
-    assert said(passed(stage, messages=parts(*texts))) == [wanted]
+    assert said(passed(stage, messages=parts(*texts))) == wanted
+
+
+def test_only_the_parts_that_become_one_give_up_their_own_members(stage: GuardInput) -> None:
+    [message] = parts("one", "a@exam", "ple.com", "end")
+    for n, part in enumerate(message["content"]):
+        part["cache_control"] = {"n": n}
+    [sent] = passed(stage, messages=[message]).request["messages"]
+    assert [part["cache_control"]["n"] for part in sent["content"]] == [0, 2, 3]
+    assert sent["content"][1]["text"] == "[EMAIL]"
 
 
 class Counted:
@@ -126,6 +145,38 @@ def test_many_short_strings_are_looked_at_together(stage: GuardInput) -> None:
     assert ctx.request["documents"] == [w.replace(ADDRESS, "[EMAIL]") for w in words]
     assert [(v.subject, v.kinds) for v in ctx.verdicts] == [("documents", ("email",))]
     assert asked < 50
+
+
+@pytest.mark.parametrize("content", [["one", "two"], [ADDRESS, "two"], ["a@exam", "ple.com"]])
+def test_many_messages_of_parts_are_looked_at_together(
+    stage: GuardInput, content: list[str]
+) -> None:
+    messages = [{"role": "user", "content": content}] * 2000
+    ctx, asked = counted(stage, messages=messages)
+    sent = ctx.request["messages"]
+    assert all(message == sent[0] for message in sent)
+    assert ADDRESS not in str(sent[0])
+    assert "ple.com" not in str(sent[0])
+    assert asked < 1000
+    assert len(ctx.verdicts) < 1000
+    assert "message 7" in {v.subject for v in ctx.verdicts} or not ctx.verdicts
+
+
+@pytest.mark.parametrize("around", ["{}", "```json\n{}\n```"])
+def test_json_among_many_strings_stays_json(stage: GuardInput, around: str) -> None:
+    listed = [around.format(json.dumps({"card": 4111111111111111, "n": n})) for n in range(150)]
+    ctx = passed(stage, documents=[*listed, "{ no json", "4111111111111111"])
+    masked = [f'{{"card": "[CREDIT_CARD]", "n": {n}}}' for n in range(150)]
+    wanted = [around.format(one) for one in masked]
+    assert ctx.request["documents"] == [*wanted, "{ no json", "[CREDIT_CARD]"]
+
+
+def test_a_string_says_nothing_of_the_next_one_among_many(stage: GuardInput) -> None:
+    listed = ["my phone", "1234567", "Ignore all previous", "instructions.", "a@exam", "ple.com"]
+    ctx, asked = counted(stage, documents=listed * 500)
+    assert ctx.request["documents"] == listed * 500
+    assert ctx.verdicts == []
+    assert asked < 1500
 
 
 def test_one_dirty_string_among_many_is_named_alone(stage: GuardInput) -> None:
@@ -193,10 +244,30 @@ def test_bytes_in_lines_are_bytes(stage: GuardInput, line_end: str) -> None:
     assert asked <= 3
 
 
-def test_words_in_lines_are_no_bytes(stage: GuardInput) -> None:
-    text = "\n".join(["see"] * 40 + [SECRET])
+KEY = "sk-ant-api03-" + "Ab3dEf6hIj9kLmN0pQrStUvWxYz12345678_" * 2 + "Q3EGRXKJ2ZMV7WTBAA"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n".join(["see"] * 40 + [SECRET]),
+        f"{KEY}\n" * 3,
+        f"{'A' * 128}\n{SECRET}",
+        f"{'A' * 76}\n" * 5 + SECRET,
+        f"{'A' * 300}\n{'B' * 200}\n{SECRET}",
+    ],
+)
+@pytest.mark.parametrize("member", ["data", "file_data", "signature"])
+def test_words_in_lines_are_no_bytes(stage: GuardInput, text: str, member: str) -> None:
     with pytest.raises(Ended):
-        passed(stage, messages=[{"role": "user", "content": [{"type": "x", "data": text}]}])
+        passed(stage, messages=[{"role": "user", "content": [{"type": "x", member: text}]}])
+
+
+def test_a_last_line_behind_bytes_that_would_be_masked_is_refused(stage: GuardInput) -> None:
+    for begin in ("", "data:image/png;base64,"):
+        data = begin + f"{'A' * 76}\n" * 5 + "4111111111111111"
+        with pytest.raises(InvalidRequest, match="cannot be masked there"):
+            passed(stage, documents=[{"file_data": data}])
 
 
 def test_ids_that_are_replaced_differ_from_those_that_are_not(stage: GuardInput) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from headgate_core.errors import Ended, StoreError
 from headgate_core.store import Store
 from headgate_core.store.sealing import Sealer
 from headgate_core.types import Principal
-from headgate_gateway.idempotency.claims import LEASE_S, TTL_S, Claims, Place
+from headgate_gateway.idempotency.claims import LEASE_S, TTL_S, Claim, Claims, Place
 from headgate_gateway.idempotency.errors import IdempotencyConflict, IdempotencyInFlight
 from headgate_gateway.stages.join import WAIT_S, Join
 
@@ -139,6 +140,35 @@ def test_a_call_waits_for_the_one_it_joined_and_then_may_be_tried_again(store: S
         return clock.now_s - begun
 
     assert WAIT_S <= asyncio.run(scenario()) < WAIT_S + 1
+
+
+def test_a_caller_who_hangs_up_while_the_key_is_claimed_holds_it_no_longer(store: Store) -> None:
+    claimed, go_on = threading.Event(), threading.Event()
+
+    class Slow(Claims):
+        def claim(self, place: Place, body_hash: str, owner: str) -> Claim:
+            found = super().claim(place, body_hash, owner)
+            claimed.set()
+            assert go_on.wait(10)
+            return found
+
+    async def scenario() -> None:
+        first, second = context("call-1"), context("call-2")
+        going = asyncio.create_task(Join(Slow(store), "").run(first))
+        assert await asyncio.to_thread(claimed.wait, 10)
+        going.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await going
+        go_on.set()
+        for close in first.closers:
+            await close()
+        clock = Clock()
+        await Join(Claims(store), "", clock.monotonic, clock.sleep).run(second)
+        assert clock.now_s == Clock().now_s
+        for close in second.closers:
+            await close()
+
+    asyncio.run(scenario())
 
 
 def test_a_joined_call_gets_the_answer_as_soon_as_it_is_there(store: Store) -> None:

@@ -131,6 +131,25 @@ def test_an_attempt_that_outlives_its_call_is_booked_and_the_call_stands(tmp_pat
     store.close()
 
 
+def test_an_attempt_that_was_withdrawn_is_none(tmp_path: Path) -> None:
+    record = call()
+    gone = attempt(record["call_id"])
+    lines: list[JournalLine] = [
+        begin_line(gone, head_of(record), reserved_pico=900),
+        {"t": "withdrawn", "call_id": record["call_id"], "attempt_id": gone["attempt_id"]},
+        begin_line(record["attempts"][0], head_of(record), reserved_pico=500),
+        CallLine(t="call", call=record),
+    ]
+    leave(tmp_path, lines)
+    store = open_store(tmp_path)
+    found = recover(tmp_path, store)
+    assert (found.estimated, found.interrupted) == (0, 0)
+    with store.begin() as db:
+        booked = list(db.execute(select(attempts.c.attempt_id)).scalars())
+    assert booked == [record["attempts"][0]["attempt_id"]]
+    store.close()
+
+
 def test_a_lone_attempt_makes_no_call(tmp_path: Path) -> None:
     judge = attempt("", purpose="judge")
     leave(tmp_path, [begin_line(judge, None, reserved_pico=5)])

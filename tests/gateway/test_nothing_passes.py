@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -210,11 +211,42 @@ def test_ids_that_must_not_go_out_are_replaced_by_ids_of_our_own() -> None:
     assert dropped[:2] == ["id", "message.tool_calls.id"]
 
 
-@pytest.mark.parametrize("pieces", [[SECRET], [SECRET[:7], SECRET[7:]], [ADDRESS]])
-def test_a_functions_name_that_must_not_go_out_ends_the_reply(pieces: list[str]) -> None:
-    bodies = [
-        chunk({"tool_calls": [{"index": 0, "id": "c", "function": {"name": p, "arguments": ""}}]})
-        for p in pieces
-    ]
-    sent, _ = delivered(bodies, stream=True)
-    assert len(sent) == len(pieces) - 1
+@pytest.mark.parametrize("kind", ["delta", "message"])
+@pytest.mark.parametrize("begin", ["", "data:image/png;base64,"])
+@pytest.mark.parametrize(
+    "member",
+    ["url", "image_url", "file_data", "data", "b64_json", "signature", "encrypted_content"],
+)
+def test_a_line_behind_encoded_bytes_that_must_not_go_out_never_leaves(
+    kind: str, begin: str, member: str
+) -> None:
+    value = begin + f"{'A' * 76}\n" * 5 + SECRET
+    body = full(kind)
+    holders = [h for h, _ in positions(body["choices"][0][kind]) if isinstance(h, dict)]
+    for holder in (body, body["choices"][0], *holders):
+        holder[member] = value
+    sent, dropped = delivered([body], stream=kind == "delta")
+    assert SECRET not in meant([sent, dropped])
+
+
+WAYS: dict[str, Any] = {
+    "function": lambda name: {"tool_calls": [{"index": 0, "id": "c", "function": {"name": name}}]},
+    "custom": lambda name: {"tool_calls": [{"index": 0, "id": "c", "custom": {"name": name}}]},
+    "function_call": lambda name: {"function_call": {"name": name, "arguments": ""}},
+}
+
+
+@pytest.mark.parametrize("pieces", [[SECRET], [SECRET[:7], SECRET[7:]], list(SECRET), [ADDRESS]])
+@pytest.mark.parametrize("way", WAYS)
+def test_nothing_leaves_of_a_functions_name_that_must_not_go_out(
+    way: str, pieces: list[str]
+) -> None:
+    sent, _ = delivered([chunk(WAYS[way](piece)) for piece in pieces], stream=True)
+    assert sent == []
+
+
+def test_what_is_said_of_a_name_behind_the_arguments_never_leaves() -> None:
+    call: Json = {"index": 0, "id": "c", "function": {"name": SECRET[:7], "arguments": "{"}}
+    rest: Json = {"index": 0, "id": "c", "function": {"name": SECRET[7:], "arguments": "}"}}
+    sent, _ = delivered([chunk({"tool_calls": [one]}) for one in (call, rest)], stream=True)
+    assert "".join(re.findall('"name": "(.*?)"', json.dumps(sent))) == SECRET[:7]

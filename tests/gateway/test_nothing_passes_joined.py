@@ -63,6 +63,26 @@ def cut(forbidden: str) -> dict[str, list[Json]]:
         "audio": [{"audio": {"id": "a", "note": a}}, {"audio": {"transcript": "hi", "note": b}}],
         "audio id": [{"audio": {"id": a, "transcript": "hi"}}, {"audio": {"id": b}}],
         "role": [{"role": a, "content": "x"}, {"role": b, "content": "y"}],
+        **nested(a, b),
+    }
+
+
+def nested(a: str, b: str) -> dict[str, list[Json]]:
+    """Both pieces in one delta, as two objects of one list that have one index."""
+    listed: list[Json] = [{"index": 0, "t": a}, {"index": 0, "t": b}]
+    return {
+        "list of a note": [note(0, p=[{"index": 0}]), note(0, p=listed)],
+        "odd list of a note": [
+            note(0, p=[{"index": 5, "t": a}]),
+            note(0, p=[{"index": 0, "t": b}]),
+        ],
+        "list of a call": [begun(), call(extra=[{"index": 0}]), call(extra=listed)],
+        "list of a function": [begun(x=[{"index": 0}]), function("{}", x=listed)],
+        "list of an audio": [{"audio": {"id": "a", "x": [{"index": 0}]}}, {"audio": {"x": listed}}],
+        "list of an old call": [
+            {"function_call": {"name": "f", "arguments": "", "x": [{"index": 0}]}},
+            {"function_call": {"arguments": "{}", "x": listed}},
+        ],
     }
 
 
@@ -145,3 +165,67 @@ def test_calls_that_have_come_are_not_called_twice(again: Json) -> None:
     pieces += [call(function={"arguments": "}"})]
     *_, rest = told(*(chunk(piece) for piece in pieces), last(tool_calls=[again, G], content="Hi"))
     assert rest["delta"] == {"content": "Hi", "tool_calls": [{"index": 1, **G}]}
+
+
+def unnamed(call: Json, **more: Any) -> Json:
+    return {name: value for name, value in {**call, **more}.items() if name != "id"}
+
+
+MADE_UP = [{**F, "id": "m1"}, {**G, "id": "m2"}]
+
+
+@pytest.mark.parametrize("again", [[F, G], [unnamed(F), unnamed(G)], MADE_UP, MADE_UP[::-1]])
+@pytest.mark.parametrize(
+    "first",
+    [
+        [unnamed(F), unnamed(G)],
+        [F, G],
+        [{**F, "index": 1}, {**G, "index": 2}],
+        [{**F, "index": 0}, {**G, "index": 0}],
+    ],
+)
+def test_calls_are_not_called_twice_whatever_their_numbers(
+    first: list[Json], again: list[Json]
+) -> None:
+    more = {**F, "id": "c3", "function": {"name": "more", "arguments": "{}"}}
+    deltas = [chunk({"tool_calls": [one]}) for one in first]
+    *_, rest = told(*deltas, last(tool_calls=[*again, more]))
+    [new] = rest["delta"]["tool_calls"]
+    assert new["function"]["name"] == "more"
+    assert new["index"] not in [one.get("index") for one in first]
+
+
+def test_the_same_call_once_more_is_one_more_call() -> None:
+    first = [chunk({"tool_calls": [unnamed(F)]})]
+    spaced = {"name": "f", "arguments": " {} "}
+    *_, rest = told(*first, last(tool_calls=[unnamed(F, function=spaced), unnamed(F)]))
+    assert rest["delta"]["tool_calls"] == [{**unnamed(F), "index": 1}]
+
+
+def so_far(content: Any, **more: Any) -> Json:
+    return last(role="assistant", content=content, **more)
+
+
+def test_messages_that_each_hold_all_so_far_are_said_once() -> None:
+    parts = [{"type": "text", "text": "Look"}]
+    first, second, third, end = told(
+        so_far("He"),
+        so_far("Hello", reasoning_content="hm"),
+        so_far("Hello", tool_calls=[F], reasoning_content="hm"),
+        so_far("Hello", tool_calls=[unnamed(F), G], reasoning_content="hm, yes"),
+    )
+    assert first["message"]["content"] == "He"
+    assert second["delta"] == {"content": "llo", "reasoning_content": "hm"}
+    assert third["delta"] == {"tool_calls": [{"index": 0, **F}]}
+    assert end["delta"] == {"reasoning_content": ", yes", "tool_calls": [{"index": 1, **G}]}
+    one, two = told(so_far(parts), so_far([*parts, *parts]))
+    assert (one["message"]["content"], two["delta"]) == (parts, {"content": parts})
+
+
+@pytest.mark.parametrize("texts", [["He", "llo", "!"], ["ha", "x", "hax"]])
+def test_messages_that_are_pieces_stay_as_they_are(texts: list[str]) -> None:
+    for own in ({}, {"role": "assistant"}):
+        said = told(*(last(**own, content=text) for text in texts))
+        assert [choice["message"]["content"] for choice in said] == texts
+    calls = told(last(tool_calls=[F]), last(tool_calls=[unnamed(F, function={"arguments": "}"})]))
+    assert all("message" in choice for choice in calls)

@@ -114,7 +114,7 @@ def test_a_model_that_cannot_be_priced_honestly_is_unpriced_and_never_free(model
     cost = priced(model).price(Usage(10, 10), "p", model)
     assert cost.pico is None
     assert cost.text.startswith("unpriced")
-    assert priced(model).worst_case(10, 10, "p", model) is None
+    assert priced(model).worst_case(Usage(10, 10), "p", model) is None
 
 
 def test_output_without_a_price_is_unpriced_although_input_has_one() -> None:
@@ -138,7 +138,7 @@ def test_models_in_this_process_cost_nothing_and_need_no_table(
     monkeypatch.setattr(module, "_table", lambda: 1 / 0)
     prices = Prices(PriceSettings(), [("here", "extractive")], uses={"here": "x"}, free={"here"})
     assert prices.price(Usage(10, 10), "here", "extractive").pico == 0
-    assert prices.worst_case(10, 10, "here", "extractive") == 0
+    assert prices.worst_case(Usage(10, 10), "here", "extractive") == 0
 
 
 def override(since: str | None, dollars: str, model: str = "p/plain") -> PriceOverride:
@@ -192,8 +192,8 @@ def test_a_model_is_found_under_its_most_telling_name(
 
 
 def test_the_worst_case_counts_the_dearer_kind_of_output() -> None:
-    assert priced("thinking").worst_case(10, 100, "p", "thinking") == 510_000_000
-    assert priced("plain").worst_case(1000, 200, "p", "plain") == 720_000_000
+    assert priced("thinking").worst_case(Usage(10, 100), "p", "thinking") == 510_000_000
+    assert priced("plain").worst_case(Usage(1000, 200), "p", "plain") == 720_000_000
 
 
 @given(
@@ -212,7 +212,7 @@ def test_no_usage_costs_more_than_its_worst_case(
     usage = Usage(tokens, output, cached, reasoning)
     cost, worst = (
         prices.price(usage, "p", model).pico,
-        prices.worst_case(tokens, output, "p", model),
+        prices.worst_case(Usage(tokens, output), "p", model),
     )
     assert cost is not None and worst is not None
     assert 0 <= cost <= worst

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
-import ipaddress
 import ssl
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -12,48 +10,15 @@ from typing import Any
 
 import orjson
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from certificates import self_signed
 from raw_upstream import Exchange, RawUpstream, raw_upstream
 from running import free_port
 from upstream import completion
 
-from headgate_core.errors import ConfigurationError, UpstreamUnreachable
+from headgate_core.errors import ConfigurationError, UpstreamStatus, UpstreamUnreachable
 from headgate_core.ports import ModelRequest
 from headgate_core.reply import Raw
 from headgate_gateway.providers.openai_compatible import OpenaiCompatible
-
-LOOPBACK = ipaddress.ip_address("127.0.0.1")
-
-
-def self_signed(folder: Path) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 that no machine trusts, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a test's own authority")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(LOOPBACK)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    certificate, private = folder / "ca.pem", folder / "key.pem"
-    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    private.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return certificate, private
 
 
 async def asked(provider: OpenaiCompatible) -> str:
@@ -134,3 +99,58 @@ def test_a_file_that_holds_no_certificates_is_refused(tmp_path: Path) -> None:
         (tmp_path / "empty.pem").write_text("no certificates here\n")
         with pytest.raises(ConfigurationError, match=r"`ca_file`: .*\.pem cannot be read"):
             OpenaiCompatible("https://127.0.0.1/v1", ca_file=str(path))
+
+
+def probed(statuses: dict[str, int], keys: list[str]) -> tuple[str, list[str]]:
+    """How a probe ends, and with which keys it asked; a server that answers keys so."""
+    seen: list[str] = []
+
+    async def answer(exchange: Exchange) -> None:
+        key = exchange.headers.get("authorization", "").removeprefix("Bearer ")
+        seen.append(key)
+        await exchange.json(statuses[key], b"{}")
+
+    async def scenario() -> str:
+        async with raw_upstream(answer) as fake:
+            provider = OpenaiCompatible(fake.url, keys)
+            try:
+                await provider.probe()
+            except UpstreamStatus as error:
+                return str(error.upstream_status)
+            finally:
+                await provider.close()
+        return "ok"
+
+    return asyncio.run(scenario()), seen
+
+
+def test_a_probe_takes_any_key_that_works() -> None:
+    statuses = {"dead": 401, "forbidden": 403, "good": 200}
+    assert probed(statuses, ["dead", "forbidden", "good"]) == ("ok", [*statuses])
+    assert probed(statuses, ["dead", "forbidden"])[0] == "403"
+
+
+def test_a_key_that_rests_is_probed_last() -> None:
+    async def answer(exchange: Exchange) -> None:
+        seen.append(exchange.headers["authorization"])
+        status = 401 if seen[-1].endswith("dead") else 200
+        await exchange.json(status, orjson.dumps(completion("hello")))
+
+    async def scenario() -> None:
+        async with raw_upstream(answer) as fake:
+            provider = OpenaiCompatible(fake.url, ["dead", "good"])
+            body: dict[str, Any] = {"messages": []}
+            with pytest.raises(UpstreamStatus):
+                await provider.chat(ModelRequest(body, False), "m")
+            seen.clear()
+            await provider.probe()
+            await provider.close()
+
+    seen: list[str] = []
+    asyncio.run(scenario())
+    assert seen == ["Bearer good"]
+
+
+@pytest.mark.parametrize(("status", "ends"), [(404, "ok"), (405, "ok"), (429, "ok"), (500, "500")])
+def test_a_server_without_a_list_of_models_is_there(status: int, ends: str) -> None:
+    assert probed({"": status}, []) == (ends, [""])

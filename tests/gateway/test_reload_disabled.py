@@ -42,7 +42,7 @@ def test_what_the_store_cannot_say_stays_as_it_was(
                     config.write_text(changed)
                     await gateway.reload(load_settings(config))
                     assert state() == "disabled"
-            await asyncio.to_thread(disabled.enable, gateway.store, "up", "fake")
+            await asyncio.to_thread(disabled.enable, gateway.store, "up/fake")
             await gateway.reload(load_settings(config))
             assert state() == "closed"
 

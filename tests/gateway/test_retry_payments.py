@@ -95,6 +95,16 @@ def test_what_a_caller_repeats_is_taken_from_what_he_has_earned() -> None:
     assert not budget.spend()
 
 
+def test_what_is_owed_stays_bounded_however_fast_it_is_asked_for() -> None:
+    now = [0.0]
+    budget = RetryBudget(0.1, reserve=10, full_in_s=60, clock=lambda: now[0])
+    granted = 0
+    for _ in range(10_000):
+        now[0] += 1e-6
+        granted += budget.pay("debt")
+    assert granted == 110
+
+
 def test_no_hedge_is_paid_that_is_not_sent() -> None:
     async def run() -> None:
         async def slow() -> None:

@@ -24,6 +24,7 @@ from headgate_core.ports import Tools
 from headgate_core.types import Principal, Purpose
 from headgate_gateway.caches.semantic import Semantic
 from headgate_gateway.essentials import essentials
+from headgate_gateway.questions import question_of
 
 NEAR_MISSES = Path(headgate_gateway.caches.__file__).parent / "near_miss.jsonl"
 WHO = Principal("key-1")
@@ -65,6 +66,8 @@ def test_the_set_that_ships_is_large_enough_to_show_half_a_percent() -> None:
     kinds = {p["kind"] for p in pairs() if not p["hit"]}
     assert sum(not p["hit"] for p in pairs()) >= 500
     assert {"number", "name", "negation", "direction", "unit", "tense", "date"} <= kinds
+    assert {"brackets", "mark", "layout", "politeness", "quantity", "voice", "plural"} <= kinds
+    assert sum(p["kind"] == "wording" for p in pairs()) >= 40
 
 
 @pytest.mark.parametrize("kind", sorted({p["kind"] for p in pairs() if not p["hit"]}))
@@ -97,17 +100,52 @@ def test_with_the_real_model_false_hits_are_rare_and_paraphrases_hit() -> None:
         ("How do I reset my password?", "Please tell me how to reset the password"),
         ("Do we need 1,000 licences?", "Do I need 1000 licences?"),
         ("What's the fee for two photos?", "What is the fee for 2 photos"),
-        ("Is it open\n today?", "is it open today"),
+        ("Is it open  today?", "is it open today"),
+        ("Hi, could you tell me where it is?", "Where is it? Thank you!"),
+        ("Is 50% enough for us?", "is 50 percent enough for us"),
     ],
 )
 def test_wordings_of_one_question_have_the_same_essentials(one: str, other: str) -> None:
     assert essentials(one) == essentials(other)
 
 
-def test_a_long_text_or_code_is_compared_as_it_stands() -> None:
-    code = "Why does this fail?\n```\nx = 1\n```"
+@pytest.mark.parametrize("code", ["Why does ```x = 1``` fail?", "Why?\nif x:\n  the()", "a\tb"])
+def test_a_long_text_or_code_is_compared_as_it_stands(code: str) -> None:
     assert essentials(code) == (code,)
     assert essentials("word " * 500) != essentials("the word " * 500)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Delete the files report1",
+        "Is “the photo was taken” good English?",
+        "Übersetze ins Englische: Autos?",
+        "Could you tell me what the plural of child is?",
+        "Is there a difference between big and large?",
+        "I have the dogs",
+    ],
+)
+def test_a_text_that_is_asked_about_or_worked_upon_is_compared_as_it_stands(text: str) -> None:
+    assert essentials(f" {text}\n") == essentials(text) == (text,)
+
+
+@pytest.mark.parametrize(
+    ("system", "plain"),
+    [
+        ("Translate what the user says into German.", False),
+        ("Correct the user's grammar.", False),
+        ("Traduis en anglais.", False),
+        ("You help customers of a bank. Be correct and use few words.", True),
+    ],
+)
+def test_after_an_order_to_work_upon_texts_nothing_is_found_by_meaning(
+    system: str, plain: bool
+) -> None:
+    for role in ("system", "user"):
+        told = {"role": role, "content": system}
+        asked = {"role": "user", "content": "Where is the dog?"}
+        assert (question_of([told, asked]) is not None) is plain
 
 
 def test_the_same_text_needs_no_embedding_and_the_nearest_is_named() -> None:

@@ -189,7 +189,7 @@ def test_a_target_comes_back_by_itself(tmp_path: Path) -> None:
     operation.disable(store, "up", "one", 0, "the later word counts")
     assert operation.disabled(store) == []
     with pytest.raises(NotFound):
-        operation.enable(store, "up", "three")
+        operation.enable(store, "up/three")
     store.close()
 
 

@@ -191,12 +191,87 @@ def test_a_call_whose_id_is_empty_gets_one_where_its_client_needs_it(
     assert call.id.startswith("call_")
 
 
-def test_a_name_in_pieces_is_one_name(world: World, client: openai.OpenAI) -> None:
-    pieces = [named("get_", "", index=0, id="a"), named("weather", "", index=0)]
-    world.fake.answers[:] = [streams([*([p] for p in pieces), [more("{}", index=0)]])]
+GET_WEATHER = [("get_weather", {"city": "Paris"})]
+IN_PIECES: dict[str, list[list[Json]]] = {
+    "one call": [
+        [named("get_", "", index=0, id="a")],
+        [named("weather", "", index=0)],
+        [more(WEATHER, index=0)],
+    ],
+    "the end with the arguments": [
+        [named("get_", "", index=0, id="a")],
+        [named("weather", WEATHER, index=0)],
+    ],
+    "the name after the id": [
+        [more("", index=0, id="a")],
+        [named("get_weather", "", index=0)],
+        [more(WEATHER, index=0)],
+    ],
+    "the name after the arguments": [
+        [more(WEATHER, index=0, id="a")],
+        [named("get_weather", "", index=0)],
+    ],
+    "repeated with a blank end": [
+        [named("get_weather", WEATHER, index=0, id="a")],
+        [named("get_weather", "\n", index=0)],
+    ],
+    "a second call": [
+        [named("time", TIME, index=0, id="a")],
+        [named("get_", "", index=1, id="b")],
+        [named("weather", "", index=1)],
+        [more(WEATHER, index=1)],
+    ],
+    "both calls by turns": [
+        [named("ti", "", index=0, id="a"), named("get_", "", index=1, id="b")],
+        [named("me", "", index=0), named("weather", "", index=1)],
+        [more(WEATHER, index=1), more(TIME, index=0)],
+    ],
+    "a call without arguments before it": [
+        [named("now", "", index=0, id="a")],
+        [named("get_", "", index=1, id="b")],
+        [named("weather", WEATHER, index=1)],
+    ],
+    "of a custom tool before it": [
+        [{"index": 0, "id": "a", "type": "custom", "custom": {"name": "no", "input": ""}}],
+        [{"index": 0, "custom": {"name": "w", "input": ""}}, named("get_", "", index=1, id="b")],
+        [named("weather", WEATHER, index=1)],
+    ],
+}
+
+
+@pytest.mark.parametrize(("how", "model"), [*itertools.product(IN_PIECES, ["plain", "guarded"])])
+def test_a_name_in_pieces_is_one_name_for_every_client(
+    world: World, client: openai.OpenAI, claude: anthropic.Anthropic, how: str, model: str
+) -> None:
+    pieces = IN_PIECES[how]
+    first = [("time", {"city": "Rome"})] * ("second" in how or "both" in how)
+    other = ["now"] * ("before it" in how)
+    world.fake.answers[:] = [streams(pieces)]
+    with claude.messages.stream(model=model, max_tokens=9, messages=USER) as blocks:
+        uses: Any = blocks.get_final_message().content
+    assert [b.name for b in uses] == [*other, *(n for n, _ in [*first, *GET_WEATHER])]
+    assert [b.input for b in uses][len(other) :] == [i for _, i in [*first, *GET_WEATHER]]
+    with client.responses.stream(model=model, input="Which way?") as stream:
+        begun: Any = [e for e in stream if e.type == "response.output_item.added"]
+        items: Any = stream.get_final_response().output
+    assert [i.name for i in items] == [b.name for b in uses] == [e.item.name for e in begun]
+    if model == "guarded" and "custom" not in how:
+        asked: Any = {"model": model, "messages": USER}
+        with client.chat.completions.stream(**asked) as told:
+            found = told.get_final_completion().choices[0].message.tool_calls or []
+        assert [c.function.name for c in found] == [b.name for b in uses]
+        assert read(found[len(other) :]) == [*first, *GET_WEATHER]
+
+
+def test_a_member_of_two_kinds_does_not_end_a_guarded_stream(
+    world: World, client: openai.OpenAI
+) -> None:
+    odd = [[named("get_weather", WEATHER, index=1, id="b", extra="x")]]
+    odd += [[{"index": 1, "extra": {"a": "b"}}], [{"index": 1, "extra": "y"}]]
+    world.fake.answers[:] = [streams([[named("time", TIME, index=0, id="a")], *odd])]
     with client.chat.completions.stream(model="guarded", messages=USER) as stream:
         found = stream.get_final_completion().choices[0].message.tool_calls
-    assert found is not None and read(found) == [("get_weather", {})]
+    assert found is not None and read(found) == [("time", {"city": "Rome"}), *GET_WEATHER]
 
 
 def test_two_names_with_ids_of_their_own_are_two_calls() -> None:

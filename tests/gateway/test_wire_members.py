@@ -74,6 +74,14 @@ WRONG: list[tuple[dict[str, object], str]] = [
     ({"response_format": "json"}, "response_format"),
     ({"response_format": {}}, "response_format.type"),
     (
+        {"response_format": {"type": "json_schema"}},
+        "response_format.json_schema",
+    ),
+    (
+        {"messages": [*USER, {"role": "tool", "content": "1"}]},
+        "messages[1].tool_call_id",
+    ),
+    (
         {"response_format": {"type": "json_schema", "json_schema": {"name": 1}}},
         "response_format.json_schema.name",
     ),

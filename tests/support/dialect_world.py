@@ -81,8 +81,9 @@ class World:
 
 
 @contextmanager
-def dialect_world(folder: Path) -> Iterator[World]:
-    """A running gateway with the routes ``plain``, ``guarded``, ``strict`` and ``prompted``."""
+def dialect_world(folder: Path, more: str = "") -> Iterator[World]:
+    """A running gateway with the routes ``plain``, ``guarded``, ``strict`` and ``prompted``, and
+    ``more`` in its configuration."""
     for place, name, text in (
         ("guardrails", "house.yaml", POLICY),
         ("guardrails", "strict.yaml", STRICT),
@@ -91,7 +92,7 @@ def dialect_world(folder: Path) -> Iterator[World]:
         (folder / place).mkdir(exist_ok=True)
         (folder / place / name).write_text(text)
     with upstream() as fake:
-        config = write_config(folder, CONFIG.format(url=fake.url))
+        config = write_config(folder, CONFIG.format(url=fake.url) + more)
         with serving(config) as server:
             yield World(server, fake)
 

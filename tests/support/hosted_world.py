@@ -12,7 +12,7 @@ from hosted_bodies import DIALECTS, Dialect
 from in_process import Answer, Place, opened
 from raw_upstream import CHUNKED, Exchange, RawUpstream, raw_upstream
 
-AWS = "{aws_access_key_id: a, aws_secret_access_key: b, aws_region_name: us-east-1, "
+AWS = "{aws_access_key_id: a, aws_secret_access_key: env:TEST_KEY, aws_region_name: us-east-1, "
 OWN_WORDS = ("Traceback", "site-packages", "litellm", "MidStream", ".py", "BerriAI", "Error:")
 """What no caller is to read."""
 SLOW_S = 0.5

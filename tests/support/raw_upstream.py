@@ -117,7 +117,7 @@ async def _request(reader: asyncio.StreamReader) -> tuple[Json, dict[str, str]] 
     headers = {name.lower(): value.strip() for name, _, value in lines}
     headers[":path"] = head.split(" ", 2)[1]
     body = await reader.readexactly(int(headers.get("content-length", "0")))
-    return orjson.loads(body), headers
+    return orjson.loads(body) if body else {}, headers
 
 
 @asynccontextmanager

@@ -55,10 +55,10 @@ class _Free:
 
 
 class _FreePrices:
-    def price(self, usage: Usage, provider: str, model: str) -> _Free:
+    def price(self, usage: Usage, provider: str, model: str, tier: str = "") -> _Free:
         return _Free()
 
-    def worst_case(self, tokens: int, most: int, provider: str, model: str) -> int | None:
+    def worst_case(self, most: Usage, provider: str, model: str, tier: str = "") -> int | None:
         return 0
 
 

@@ -77,7 +77,7 @@ def insist(host: str, port: int | None = None) -> None:
     if not allows(host, port):
         peer = _peer(host, port)
         _tell(peer)
-        raise EgressRefused(said(peer))
+        raise _refused(said(peer))
 
 
 def check_name(host: str, port: int | None) -> None:
@@ -111,10 +111,17 @@ def refusal(error: BaseException | None) -> EgressRefused | None:
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         if isinstance(error, RefusedConnection):
-            return EgressRefused(str(error))
+            return _refused(str(error))
         seen.add(id(error))
         error = error.__cause__ or error.__context__
     return None
+
+
+def _refused(said: str) -> EgressRefused:
+    """Callers do not read which host it was."""
+    failure = EgressRefused("The gateway may not connect to this target's host (`egress.allow`).")
+    failure.detail = said
+    return failure
 
 
 def said(peer: Peer) -> str:

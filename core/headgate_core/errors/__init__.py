@@ -9,7 +9,7 @@
   ``UpstreamError``           the model's side failed (5xx)
     ``UpstreamUnreachable``, ``UpstreamStatus``, ``UpstreamTimeout``, ``UpstreamTruncated``,
     ``UpstreamMalformed``, ``UpstreamTooLarge``, ``UpstreamCredentialsExhausted``,
-    ``EgressRefused``
+    ``UpstreamUntranslated``, ``EgressRefused``
   ``ServiceError``            our own side failed
     ``StoreError``, ``BrokenIndex``, ``GuardFailed``, ``RetrievalFailed``,
     ``MissingExtra``, ``ShuttingDown``, ``Internal``
@@ -51,6 +51,7 @@ from headgate_core.errors.upstream import (
     UpstreamTooLarge,
     UpstreamTruncated,
     UpstreamUnreachable,
+    UpstreamUntranslated,
 )
 
 __all__ = [
@@ -87,4 +88,5 @@ __all__ = [
     "UpstreamTooLarge",
     "UpstreamTruncated",
     "UpstreamUnreachable",
+    "UpstreamUntranslated",
 ]

@@ -8,7 +8,10 @@ from headgate_core.errors.base import HeadgateError
 
 
 class UpstreamError(HeadgateError):
-    """A target failed. ``retryable`` tells the routing what it may try next."""
+    """A target failed. ``retryable`` tells the routing what it may try next.
+
+    As text it is ``detail`` where there is one; callers read ``message``.
+    """
 
     status = 502
     type = "upstream_error"
@@ -16,6 +19,12 @@ class UpstreamError(HeadgateError):
     retryable = True
     rests_s: float | None = None
     """Seconds until one of the provider's keys may be used again; None = it does not know."""
+    detail: str = ""
+    """What the operator alone may read, such as hosts, addresses and files."""
+
+    def __str__(self) -> str:
+        """What the record and the log say."""
+        return self.detail or self.message
 
 
 class UpstreamUnreachable(UpstreamError):
@@ -38,6 +47,20 @@ class UpstreamCredentialsExhausted(UpstreamError):
     """All keys of the target's provider are refused; nothing was sent."""
 
     code = "upstream_credentials_exhausted"
+    sent: bool = False
+    """The attempt put no load on anything."""
+
+
+class UpstreamUntranslated(UpstreamError):
+    """The request cannot be put into the provider's own form, so nothing was sent.
+
+    ``param`` names the member that stands in the way. Another provider may do with it.
+    """
+
+    status = 400
+    type = "invalid_request_error"
+    code = "unsupported_parameter"
+    retryable = False
     sent: bool = False
     """The attempt put no load on anything."""
 
@@ -133,4 +156,9 @@ class UpstreamStatus(UpstreamError):
     @property
     def worth_retrying(self) -> bool:
         """Whether another try of the same request may succeed."""
-        return self.upstream_status in self._RETRY or self.upstream_status >= 500
+        return self.upstream_status in self._RETRY or self.own_fault
+
+    @property
+    def own_fault(self) -> bool:
+        """Whether the status blames neither request nor key; a redirect is no answer either."""
+        return not 400 <= self.upstream_status < 500

@@ -14,12 +14,12 @@ Trail: TypeAlias = tuple[str | int, ...]
 """Where a value is: member names and list positions from the top."""
 
 _SECRET = re.compile(
-    r"^(api_?keys?|admin_key|password|secret|token|authorization|x-api-key)$"
-    r"|[_-](secret|password|token|api_?keys?)$",
-    re.IGNORECASE,
+    r"(^|_)(api_?keys|key|secret|password|passphrase|token|credentials?|cookie|authorization)$"
+    r"|(api|access|secret|private)keys?$|bearer"
 )
-_COUNT = re.compile(r"^(max|min|num|n)_", re.IGNORECASE)
-"""``max_token`` limits a number of tokens; it keeps no secret."""
+"""In names in lower case, with ``_`` for ``-``."""
+_NO_SECRET = re.compile(r"^(max|min|num|n)_.*token$|(^|_)cache_key$")
+"""``max_token`` limits a number of tokens, and OpenAI's ``prompt_cache_key`` groups requests."""
 
 
 class Place(NamedTuple):
@@ -37,7 +37,7 @@ class Document:
     """Values, places, and what was found wrong so far.
 
     ``references`` maps the path of a value that came from elsewhere to its text in the file,
-    e.g. ``env:OPENAI_KEY``; showing anything of a secret means showing that text.
+    e.g. ``env:OPENAI_KEY``; showing anything of such a text means showing the reference.
     """
 
     file: Path
@@ -45,6 +45,8 @@ class Document:
     places: dict[Trail, Place] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     references: dict[Trail, str] = field(default_factory=dict)
+    moved: dict[Trail, str] = field(default_factory=dict)
+    """Values that the environment set over a default: the reference that would have said so."""
     broken: set[Trail] = field(default_factory=set)
     """Paths whose value could not be had; their fault is noted once, not again as a wrong value."""
 
@@ -108,6 +110,5 @@ def dotted(trail: Trail) -> str:
 def is_secret(trail: Trail) -> bool:
     """Whether the nearest member name says that the value must never be shown or written out."""
     names = [part for part in trail if isinstance(part, str)]
-    if not names or _SECRET.search(names[-1]) is None:
-        return False
-    return not (names[-1].lower().endswith("_token") and _COUNT.match(names[-1]))
+    name = names[-1].lower().replace("-", "_") if names else ""
+    return _SECRET.search(name) is not None and _NO_SECRET.search(name) is None

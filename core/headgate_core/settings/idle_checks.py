@@ -19,14 +19,14 @@ def check_idle(settings: GatewaySettings, document: Document) -> None:
 def _prices(settings: GatewaySettings, document: Document) -> None:
     targets = [f"{t.provider}/{t.model}" for pool in settings.pools for t in pool.targets]
     known = sorted(set(targets))
-    seen: dict[tuple[str, date | None], Trail] = {}
+    seen: dict[tuple[str, str, date | None], Trail] = {}
     for index, override in enumerate(settings.prices.overrides):
         trail: Trail = ("prices", "overrides", index)
         if override.model not in known:
             hint = " A price is for PROVIDER/MODEL, as a pool names them."
             fault = unknown("target", override.model, known) + hint
             document.problem((*trail, "model"), fault)
-        key = (override.model, override.from_)
+        key = (override.model, override.service_tier, override.from_)
         if key in seen:
             since = f"from {override.from_}" if override.from_ else "without `from`"
             document.problem(

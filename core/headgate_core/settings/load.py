@@ -10,7 +10,9 @@ from headgate_core.settings.checks import cross_check
 from headgate_core.settings.document import Document, Place
 from headgate_core.settings.files import load_file, raise_problems, validate
 from headgate_core.settings.gateway import GatewaySettings
+from headgate_core.settings.pools import ProviderSettings
 from headgate_core.settings.provenance import Explained
+from headgate_core.settings.sources import file_options
 
 __all__ = ["explain", "find_config", "load_file", "load_settings"]
 
@@ -95,11 +97,12 @@ def _rooted(settings: GatewaySettings, document: Document) -> GatewaySettings:
         settings._data_dir = moved.resolve()
         if ("store", "url") not in document.places:
             url = f"sqlite:///{settings._data_dir / 'headgate.db'}"
-            document.references["store", "url"] = "env:HEADGATE_DATA_DIR"
+            document.moved["store", "url"] = "env:HEADGATE_DATA_DIR"
     if url.startswith("sqlite:///") and ":memory:" not in url:
         url = f"sqlite:///{(folder / url.removeprefix('sqlite:///')).resolve()}"
     rooted = settings.model_copy(
         update={
+            "providers": [_at_home(provider, folder) for provider in settings.providers],
             "store": settings.store.model_copy(update={"url": url}),
             "collections": [
                 one.model_copy(update={"sources": [(folder / s).resolve() for s in one.sources]})
@@ -108,3 +111,11 @@ def _rooted(settings: GatewaySettings, document: Document) -> GatewaySettings:
         }
     )
     return rooted
+
+
+def _at_home(provider: ProviderSettings, folder: Path) -> ProviderSettings:
+    files = {
+        name: str(folder / Path(path).expanduser())
+        for name, path in file_options(provider.options).items()
+    }
+    return provider.model_copy(update={"options": provider.options | files})

@@ -22,13 +22,20 @@ class ProviderSettings(PluginUse):
 
 
 class PriceOverride(Settings):
-    """Prices of one model in dollars per million tokens, from a day on."""
+    """Prices of one model in dollars per million tokens, from a day on; one entry a tier."""
 
     model: str
+    service_tier: str = ""
+    """Empty = the standard tier."""
     from_: date | None = Field(default=None, alias="from")
     input_per_mtok_usd: Decimal = Field(ge=0)
     output_per_mtok_usd: Decimal = Field(ge=0)
     cached_input_per_mtok_usd: Decimal | None = Field(default=None, ge=0)
+    cache_write_per_mtok_usd: Decimal | None = Field(default=None, ge=0)
+    cache_write_1h_per_mtok_usd: Decimal | None = Field(default=None, ge=0)
+    audio_input_per_mtok_usd: Decimal | None = Field(default=None, ge=0)
+    audio_output_per_mtok_usd: Decimal | None = Field(default=None, ge=0)
+    search_unit_usd: Decimal | None = Field(default=None, ge=0)
 
 
 class PriceSettings(Settings):

@@ -12,7 +12,8 @@ from headgate_core.settings.document import Document, Trail, at, dotted, is_secr
 
 
 class Explained(NamedTuple):
-    """One line of ``headgate check --show``; ``value`` of a secret is its reference."""
+    """One line of ``headgate check --show``; ``value`` of a text that came from the environment
+    or a file is its reference, because any of them may be a secret, whatever it is called."""
 
     path: str
     value: Any
@@ -25,9 +26,13 @@ def effective(settings: BaseModel) -> Any:
 
 
 def explain(settings: BaseModel, document: Document) -> list[Explained]:
-    """Every effective value with its source, secrets by their reference alone."""
+    """Every effective value with its source, texts from elsewhere by their reference alone."""
     return [
-        Explained(dotted(trail), _shown(trail, value, document), _source(trail, value, document))
+        Explained(
+            dotted(trail),
+            _referred(trail, value, document) if isinstance(value, str) else value,
+            _source(trail, value, document),
+        )
         for trail, value in leaves(effective(settings))
     ]
 
@@ -35,18 +40,16 @@ def explain(settings: BaseModel, document: Document) -> list[Explained]:
 def fingerprint(settings: BaseModel, document: Document) -> str:
     """SHA-256 over the effective values, secrets by their reference; 12 hexadecimal digits."""
     lines = [
-        [dotted(trail), _shown(trail, value, document)]
+        [dotted(trail), _referred(trail, value, document) if _hidden(trail, value) else value]
         for trail, value in leaves(effective(settings))
     ]
     text = json.dumps(sorted(lines), separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _shown(trail: Trail, value: Any, document: Document) -> Any:
+def _referred(trail: Trail, value: Any, document: Document) -> Any:
     reference = document.reference(trail)
-    if reference is not None and _hidden(trail, value):
-        return reference
-    return value
+    return value if reference is None else reference
 
 
 def _hidden(trail: Trail, value: Any) -> bool:
@@ -55,7 +58,7 @@ def _hidden(trail: Trail, value: Any) -> bool:
 
 
 def _source(trail: Trail, value: Any, document: Document) -> str:
-    reference = document.reference(trail)
+    reference = document.reference(trail) or document.moved.get(trail)
     if reference is not None:
         return reference
     if trail in document.places:

@@ -42,7 +42,8 @@ def refuse(document: Document) -> None:
 
 def _value(text: str, folder: Path, trail: Trail) -> str:
     if text.startswith("file:"):
-        return _from_file(folder / Path(text.removeprefix("file:")).expanduser())
+        read = _from_file(folder / Path(text.removeprefix("file:")).expanduser())
+        return _trimmed(read, is_secret(trail))
     match = _ENV.fullmatch(text)
     if match is None:
         raise _Unresolved(
@@ -58,6 +59,8 @@ def _from_environment(name: str, default: str | None, secret: bool) -> str:
             f"the default of env:{name} is a secret in plain text; leave it out: env:{name}"
         )
     value = environment.get(name)
+    if value is not None:
+        value = _trimmed(value, secret)
     if default is not None:
         return value or default
     if value is None:
@@ -70,11 +73,16 @@ def _from_environment(name: str, default: str | None, secret: bool) -> str:
 
 def _from_file(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8").rstrip("\r\n")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise _Unresolved(f"there is no file {path}.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise _Unresolved(f"the file {path} cannot be read: {error}.") from None
+
+
+def _trimmed(text: str, secret: bool) -> str:
+    """Without the line end that ``echo`` leaves in files and in secrets of an orchestrator."""
+    return text.strip() if secret else text.rstrip("\r\n")
 
 
 def _refuse_literal_secret(document: Document, trail: Trail, value: Any) -> None:

@@ -34,6 +34,9 @@ class ServerSettings(Settings):
     max_body_mb: float = Field(default=20, gt=0)
     reload: Literal["watch", "signal", "never"] = "watch"
     """When files are read again: when they change, at SIGHUP alone, or at the next start."""
+    done_after_error: bool = False
+    """Whether ``[DONE]`` follows the error that ends a stream of chat or text completions, as
+    LiteLLM's proxy sends it; clients that wait for it alone then take a failure for a success."""
     log: LogSettings = LogSettings()
     admin: AdminSettings | None = None
     """Where /admin is; left out = on ``port``."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from headgate_core.settings.document import Document, leaves
 from headgate_core.settings.gateway import GatewaySettings
@@ -19,6 +20,15 @@ def files_of(settings: GatewaySettings) -> set[Path]:
         raise ValueError("these settings were not read from a file")
     written = {place.file for place in document.places.values()}
     return {*written, *_referred(document), *_named(document, settings.folder)}
+
+
+def file_options(options: Mapping[str, Any]) -> dict[str, str]:
+    """The options that are the path of a file by their name, such as ``ca_file``."""
+    return {
+        name: value
+        for name, value in options.items()
+        if name.endswith("_file") and isinstance(value, str) and value
+    }
 
 
 def _referred(document: Document) -> Iterator[Path]:

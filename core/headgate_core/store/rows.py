@@ -80,7 +80,8 @@ def attempt_row(record: AttemptRecord) -> dict[str, Any]:
     own: dict[str, Any] = {name: value for name, value in record.items() if name in attempts.c}
     usage = record["usage"] or NO_USAGE
     own["key_id"] = record["principal"]
-    return _fitting(attempts, own) | usage
+    counted = {name: value for name, value in usage.items() if name in attempts.c}
+    return _fitting(attempts, own) | counted
 
 
 def score_rows(line: ScoresLine) -> list[dict[str, Any]]:

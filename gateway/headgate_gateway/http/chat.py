@@ -15,6 +15,7 @@ from headgate_core.reply import Chunk, Done, Raw, closing
 from headgate_core.types import Json
 from headgate_gateway.http.asgi import Hangup, Receive, Scope, Send, respond
 from headgate_gateway.http.calling import body_of, context_of, until_hangup
+from headgate_gateway.http.chunk_shape import ChunkShape
 from headgate_gateway.http.envelope import error_bytes, error_headers
 from headgate_gateway.http.event_stream import EventStream
 from headgate_gateway.http.meta import Finale, reply_headers, with_meta
@@ -90,31 +91,37 @@ async def _streamed(ctx: Context, plan: RoutePlan, send: Send, out: EventStream)
         if not out.started:
             await _error(ctx, send, error)
             return
-        await out.put(encode(error_bytes(error, ctx.call_id)))
+        after = DONE if plan.parts.settings.server.done_after_error else b""
+        await out.put(encode(error_bytes(error, ctx.call_id)) + after)
     await out.end()
 
 
 async def _bytes(ctx: Context, plan: RoutePlan) -> AsyncGenerator[bytes, None]:
     """The reply as SSE bytes. On text routes the finish chunk waits for the settled call."""
     finale = Finale(ctx) if plan.text else None
+    shape = ChunkShape(ctx.request)
     async with closing(plan.pipeline.events(ctx)) as events:
         async for event in events:
             if isinstance(event, Raw):
                 yield event.data
                 continue
             with border(ctx):
-                told = _told(ctx, event, finale)
+                told = [
+                    encode(orjson.dumps(shaped))
+                    for body in _told(ctx, event, finale)
+                    for shaped in shape.shaped(body)
+                ]
             for data in told:
                 yield data
+            if isinstance(event, Done):
+                yield DONE
 
 
-def _told(ctx: Context, event: Chunk | Done, finale: Finale | None) -> list[bytes]:
-    """What goes out for one event."""
+def _told(ctx: Context, event: Chunk | Done, finale: Finale | None) -> list[Json]:
+    """The chunks that go out for one event."""
     if isinstance(event, Chunk):
-        bodies = list(finale.pass_on(event.body)) if finale else [event.body]
-        return [encode(orjson.dumps(body)) for body in bodies]
-    last = list(finale.close()) if finale else _asked_meta(ctx)
-    return [*(encode(orjson.dumps(body)) for body in last), DONE]
+        return list(finale.pass_on(event.body)) if finale else [event.body]
+    return list(finale.close()) if finale else _asked_meta(ctx)
 
 
 def _asked_meta(ctx: Context) -> list[Json]:

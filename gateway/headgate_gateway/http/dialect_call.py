@@ -22,6 +22,7 @@ from headgate_gateway.http.envelope import error_headers
 from headgate_gateway.http.event_stream import EventStream
 from headgate_gateway.http.meta import reply_headers, with_meta
 from headgate_gateway.http.translating import prepared
+from headgate_gateway.sse import DONE
 from headgate_gateway.upstream.errors import parsed
 
 if TYPE_CHECKING:
@@ -126,9 +127,11 @@ class _Call:
         await out.end()
 
     def _failure(self, error: HeadgateError) -> bytes:
+        ends = self._ctx.endpoint == "completions" and self._plan.parts.settings.server
+        after = DONE if ends and ends.done_after_error else b""
         if self._passed is not None and self._began:
-            return self._passed.failure(error)
-        return b"".join(self._spoken.failure(self._ctx, error))
+            return self._passed.failure(error) + after
+        return b"".join(self._spoken.failure(self._ctx, error)) + after
 
     async def _through(self, passed: Passed) -> AsyncGenerator[bytes, None]:
         """The upstream's own events."""

@@ -32,7 +32,7 @@ def error_headers(error: HeadgateError) -> dict[str, str]:
         wait = error.retry_after_s
     if isinstance(error, ShuttingDown):
         headers["connection"] = "close"  # the next try is to reach another process
-    if wait is not None:
+    if wait is not None and math.isfinite(wait):
         headers["retry-after"] = str(math.ceil(wait))
         headers["retry-after-ms"] = str(math.ceil(wait * 1000))
     if error.may_retry is not None:

@@ -1,4 +1,7 @@
-"""Logging of the server: text or JSON lines on standard error; never keys or message text."""
+"""Logging of the server: text or JSON lines on standard error; never keys or message text.
+
+Libraries write whole requests at the level debug, so they are heard from warnings on alone.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,13 @@ def set_up_logging(settings: LogSettings) -> None:
         handler.setFormatter(JsonLines())
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=settings.level.upper(), handlers=[handler], force=True)
-    for chatty in ("uvicorn.error", "aiohttp.access", "alembic", "httpx", "LiteLLM"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    level: int = getattr(logging, settings.level.upper())
+    logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler], force=True)
+    logging.getLogger("headgate").setLevel(level)
+    handler.addFilter(_ours_or_serious)
+
+
+def _ours_or_serious(record: logging.LogRecord) -> bool:
+    """A library may set a level of its own, which a variable of the environment may ask for."""
+    ours = record.name == "headgate" or record.name.startswith("headgate.")
+    return ours or record.levelno >= logging.WARNING

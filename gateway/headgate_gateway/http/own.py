@@ -72,6 +72,10 @@ async def own_call(gateway: Gateway, scope: Scope, send: Send, call_id: str) -> 
     record, scores, feedback = await owned(gateway, who, call_id)
     shown: Json = {k: v for k, v in record.items() if k != "content"}
     shown["cost_usd"] = None if record["unpriced"] else usd_text(record["cost_pico"])
+    # What an attempt says beyond its code is for the operator: hosts, addresses, files.
+    shown["attempts"] = [
+        {**attempt, "error": attempt["error"].partition(":")[0]} for attempt in record["attempts"]
+    ]
     shown["scores"] = [
         {"metric": s["metric"], "value": s["value"], "unscored": s["unscored"] or None}
         for s in scores

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 _QUESTION = frozenset(
     {"model", "input", "messages", "prompt", "system", "instructions"}
-    | {"previous_response_id", "conversation"}
+    | {"previous_response_id", "conversation", "background"}
 )
-"""Without these members another question would be asked: they are refused, never left out."""
+"""Without these members another question would be asked, or another answer be waited for: they are
+refused, never left out."""
 
 
 class _Chat(NamedTuple):

@@ -24,7 +24,7 @@ REJECTED = "rejected.jsonl"
 MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 """What comes of a line whose members are missing or of another kind."""
 
-KINDS = frozenset({"begin", "call", "attempt", "scores"})
+KINDS = frozenset({"begin", "call", "attempt", "scores", "withdrawn"})
 
 
 class Refused(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from headgate_core.records import AttemptLine, BeginLine, CallLine, JournalLine
+from headgate_core.records import AttemptLine, BeginLine, CallLine, JournalLine, WithdrawnLine
 
 
 class OpenAttempts:
@@ -27,6 +27,8 @@ class OpenAttempts:
             self._settle(line)
         elif line["t"] == "call":
             self._call(line)
+        elif line["t"] == "withdrawn":
+            self._withdraw(line)
 
     def groups(self) -> Iterator[list[list[BeginLine | AttemptLine]]]:
         """For each open call (or lone attempt) its attempts: begin line, settled line if any."""
@@ -50,6 +52,13 @@ class OpenAttempts:
         lines = self._begun.get(line["attempt"]["call_id"], {}).get(attempt_id)
         if lines is not None:
             lines[1:] = [line]
+
+    def _withdraw(self, line: WithdrawnLine) -> None:
+        for key in (line["call_id"], line["attempt_id"]):
+            group = self._begun.get(key, {})
+            group.pop(line["attempt_id"], None)
+            if not group:
+                self._begun.pop(key, None)
 
     def _call(self, line: CallLine) -> None:
         settled = {attempt["attempt_id"] for attempt in line["call"]["attempts"]}

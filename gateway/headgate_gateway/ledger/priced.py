@@ -11,7 +11,8 @@ from headgate_core.settings.gateway import GatewaySettings
 from headgate_core.types import Usage
 from headgate_gateway.ledger.prices import Prices
 
-_TYPICAL = Usage(1000, 500)
+TYPICAL = Usage(1000, 500, search_units=1)
+"""Of a call, to compare prices by."""
 
 
 def question(settings: GatewaySettings, providers: Mapping[str, Provider]) -> Any:
@@ -35,10 +36,17 @@ def insist(settings: GatewaySettings, prices: Prices) -> None:
         for pool in settings.pools
         if pool.unpriced == "refuse"
         for target in pool.targets
-        if prices.price(_TYPICAL, target.provider, target.model).pico is None
+        if prices.price(TYPICAL, target.provider, target.model).pico is None
     ]
     if missing:
         raise ConfigurationError(
             f"No price is known for {', '.join(missing)}, and `unpriced: refuse` takes no model "
             "without one. Give its prices in `prices.overrides`."
         )
+    for target in (t for pool in settings.pools if pool.unpriced == "refuse" for t in pool.targets):
+        if silent := prices.silent(target.provider, target.model):
+            raise ConfigurationError(
+                f"The override for {target.provider}/{target.model} has no price for some of what "
+                "the model is charged for, and `unpriced: refuse` takes no model without one. Add "
+                f"{' and '.join(f'`{name}`' for name in silent)}."
+            )

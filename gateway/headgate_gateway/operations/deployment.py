@@ -119,8 +119,7 @@ def disable(
 
 def enable(store: Store, target: str) -> None:
     """Put a target back into use. Raises ``NotFound`` when it was not disabled. Blocks."""
-    provider, _, model = target.partition("/")
-    rows.enable(store, provider, model)
+    rows.enable(store, target)
 
 
 def seconds(text: str) -> float:

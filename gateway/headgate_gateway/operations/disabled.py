@@ -37,11 +37,13 @@ def disable(store: Store, provider: str, model: str, for_s: float, why: str) -> 
     return row
 
 
-def enable(store: Store, provider: str, model: str) -> None:
-    """Put a target back into use. Raises ``NotFound`` when it was not disabled."""
+def enable(store: Store, name: str) -> None:
+    """Put ``provider/model`` back into use. Raises ``NotFound`` when it was not disabled."""
+    # Compared as a whole: a provider's name may hold a slash, as a model's does.
+    whole = disabled_targets.c.provider + "/" + disabled_targets.c.model
     with store.begin() as db:
-        if db.execute(delete(disabled_targets).where(*_is(provider, model))).rowcount == 0:
-            raise NotFound(f"The target {provider}/{model} is not disabled.")
+        if db.execute(delete(disabled_targets).where(whole == name)).rowcount == 0:
+            raise NotFound(f"The target {name} is not disabled.")
 
 
 def disabled(store: Store) -> list[Disabled]:

@@ -13,7 +13,7 @@ from headgate_core.errors import StoreError
 from headgate_core.store import Store
 from headgate_gateway.idempotency.claims import Claims
 from headgate_gateway.operations.disabled import Disabled, disabled
-from headgate_gateway.operations.probes import probe_for_ever
+from headgate_gateway.operations.probes import Probed, probe_for_ever
 from headgate_gateway.routing.pools import Pool
 
 log = logging.getLogger("headgate.targets")
@@ -43,6 +43,8 @@ class TargetWatch:
         self._tasks = [asyncio.create_task(self._watch(), name="target watch")]
         for pool in self._pools.values():
             if pool.settings.probe is not None:
+                if not any(isinstance(state.provider, Probed) for state in pool.states):
+                    log.warning("pool %s: no provider of it can be probed", pool.name)
                 probing = probe_for_ever(pool, pool.settings.probe.every_s)
                 self._tasks.append(asyncio.create_task(probing, name=f"probes of {pool.name}"))
 

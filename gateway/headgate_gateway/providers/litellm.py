@@ -1,15 +1,18 @@
-"""Every hosted API that litellm's SDK speaks to; the SDK is imported on first use."""
+"""Every hosted API that litellm's SDK speaks to; importing the SDK takes seconds."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
 import importlib
-from collections.abc import Sequence
+import logging
+import threading
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from headgate_core.endpoints import CHAT
+from headgate_core.errors import ConfigurationError, UpstreamError
 from headgate_core.ids import uuid7
 from headgate_core.ports import ModelRequest
 from headgate_core.reply import Facts, Reply
@@ -17,13 +20,33 @@ from headgate_core.settings.environment import quiet_dependencies
 from headgate_core.types import Json
 from headgate_gateway.forwarded_replies import observe_forwarded
 from headgate_gateway.replies.chunks import observe
+from headgate_gateway.replies.tiers import asked_tier
 from headgate_gateway.sdk.calls import Call
 from headgate_gateway.sdk.clients import close_clients, keep_apart, renew_clients
 from headgate_gateway.sdk.cohere import read_cohere
-from headgate_gateway.sdk.endpoints import FUNCTIONS, encoded, foreign, passed, unsupported_by
+from headgate_gateway.sdk.endpoints import (
+    FUNCTIONS,
+    encoded,
+    foreign,
+    insist_on_service,
+    passed,
+    unsupported_by,
+)
 from headgate_gateway.sdk.fetches import fetch_nothing
-from headgate_gateway.sdk.wire import watch
+from headgate_gateway.sdk.gemini import read_gemini
+from headgate_gateway.sdk.transports import watch
 from headgate_gateway.upstream.dropped import dropped
+
+log = logging.getLogger("headgate.providers")
+
+_DECIDED = {
+    "model": "the pool's targets name the models",
+    "stream": "the caller says whether the answer is a stream",
+    "timeout": "the pool's `timeouts` say how long a call may take",
+    **dict.fromkeys(("num_retries", "max_retries"), "the pool's `retries` say how often to try"),
+}
+"""What no ``arguments`` can say, and who says it instead."""
+_loading = threading.Lock()
 
 
 @dataclass(slots=True)
@@ -42,11 +65,17 @@ class Litellm:
     _sdk: Any = field(default=None, init=False, repr=False)
     _owner: str = field(default_factory=uuid7, init=False, repr=False, compare=False)
 
+    def __post_init__(self) -> None:
+        """Raises ``ConfigurationError`` for arguments that would be replaced."""
+        for name in self.arguments.keys() & _DECIDED.keys():
+            raise ConfigurationError(f"`arguments` must not name `{name}`: {_DECIDED[name]}.")
+
     async def chat(self, request: ModelRequest, model: str) -> Reply:
         """Send one chat completion through the SDK. Raises ``UpstreamError``."""
-        sdk = await self._loaded()
+        sdk = await self._ready(model)
         arguments = self._arguments(request, model)
         call = Call(request, self._owner)
+        call.facts.service_tier = asked_tier(arguments)
         if not request.stream:
             return await call.whole(sdk.acompletion, arguments, observe)
         answer = await call.made(sdk.acompletion, arguments)
@@ -54,7 +83,7 @@ class Litellm:
 
     async def forward(self, request: ModelRequest, model: str) -> Reply:
         """Embeddings, rerank and moderations through the SDK. Raises ``UpstreamError``."""
-        sdk = await self._loaded()
+        sdk = await self._ready(model)
         arguments = self._arguments(request, model)
         del arguments["stream"]
         wanted = arguments.pop("encoding_format", None)
@@ -66,16 +95,39 @@ class Litellm:
         return await Call(request, self._owner).whole(function, arguments, read_facts)
 
     async def unsupported(self, request: ModelRequest, model: str) -> Sequence[str]:
-        """Members that never reach the SDK, and those that it knows this model not to take."""
-        if refused := foreign(request.body, self.members):
-            return refused
-        return unsupported_by(await self._loaded(), request.endpoint, model, request.body)
+        """Members that never reach the SDK, and those that it knows this model not to take.
+
+        A call waits here for the import, before an attempt is begun.
+        """
+        never = foreign(request.body, self.members)
+        sdk = await self._loaded()
+        lost = unsupported_by(sdk, request.endpoint, model, request.body)
+        return list(dict.fromkeys([*never, *lost]))
 
     def cache_control(self, model: str) -> bool:
         """Whether marks of cached prefixes reach the model: Claude's do, at whoever hosts it."""
         return model.startswith("claude") or (
             "claude" in model and model.startswith(("anthropic/", "bedrock/", "vertex_ai/"))
         )
+
+    async def warm(self, models: Collection[str]) -> None:
+        """Import the SDK ahead of the first call; models that it cannot place are in the log."""
+        sdk = await self._loaded()
+        for model in models:
+            try:
+                self._insist_on_service(sdk, model)
+            except UpstreamError as error:
+                log.error("%s", error)
+
+    async def _ready(self, model: str) -> Any:
+        """The SDK, for a model that it can place. Raises ``UpstreamError``."""
+        sdk = await self._loaded()
+        self._insist_on_service(sdk, model)
+        return sdk
+
+    def _insist_on_service(self, sdk: Any, model: str) -> None:
+        if "custom_llm_provider" not in self.arguments:
+            insist_on_service(sdk, model, self.api_base)
 
     async def _loaded(self) -> Any:
         if self._sdk is None:
@@ -110,8 +162,13 @@ class Litellm:
         return {**body, **own}
 
 
-@functools.cache
 def _import() -> Any:
+    with _loading:
+        return _made_ready()
+
+
+@functools.cache
+def _made_ready() -> Any:
     sdk: Any = importlib.import_module("litellm")
     sdk.telemetry = False
     sdk.suppress_debug_info = True
@@ -119,6 +176,7 @@ def _import() -> Any:
     sdk.callbacks = []
     fetch_nothing(sdk)
     read_cohere()
+    read_gemini()
     watch()
     keep_apart(sdk)
     return sdk

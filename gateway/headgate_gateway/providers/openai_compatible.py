@@ -28,15 +28,16 @@ from headgate_gateway.replies.chunks import (
 from headgate_gateway.replies.salvage import is_page, salvage
 from headgate_gateway.upstream.chat_stream import ChatStream, Sorter, events
 from headgate_gateway.upstream.dropped import dropped
-from headgate_gateway.upstream.errors import parsed, reported
-from headgate_gateway.upstream.http import (
-    UpstreamHttp,
-    answer,
-    authorities,
-    checked,
-    insist_on_address,
-)
+from headgate_gateway.upstream.errors import CREDENTIALS, parsed, reported
+from headgate_gateway.upstream.http import UpstreamHttp, answer, checked
 from headgate_gateway.upstream.lenient_json import Mended
+from headgate_gateway.upstream.options import (
+    authorities,
+    insist_on_address,
+    insist_on_headers,
+    insist_on_proxy,
+    insist_on_size,
+)
 from headgate_gateway.upstream.responses import ResponseStream, observe_response
 from headgate_gateway.upstream.token_limit import TokenLimit, named
 
@@ -79,9 +80,15 @@ class OpenaiCompatible:
     _ca: ssl.SSLContext | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Raises ``ConfigurationError`` for an address that cannot be one, and for a ``ca_file``
-        that holds no certificates."""
+        """Raises ``ConfigurationError`` for options that no call could be sent with, and for a
+        ``ca_file`` that holds no certificates."""
         insist_on_address(self.base_url)
+        insist_on_proxy(self.proxy)
+        insist_on_size(self.max_reply_mb)
+        insist_on_headers("headers", self.headers.items())
+        insist_on_headers("key_header", [(self.key_header or "Authorization", "")])
+        for key in self.api_keys:
+            insist_on_headers("api_keys", self._keyed(key).items())
         if self.ca_file:
             self._ca = authorities(self.ca_file)
 
@@ -111,12 +118,18 @@ class OpenaiCompatible:
         self._opened_credentials().insist(model)
 
     async def probe(self) -> None:
-        """Ask for the list of models: no call, no cost. Raises ``UpstreamError``."""
-        headers = dict(self.headers)
-        if self.api_keys:
-            headers |= self._keyed(self.api_keys[0])
-        status = await self._opened().status(self._address("models"), headers)
-        if status != 200:
+        """Ask for the list of models: no call, no cost. Raises ``UpstreamError``.
+
+        A server that has no such list answers all the same; one that takes no key does not.
+        """
+        credentials = self._opened_credentials()
+        keys = [self._keyed(credentials.key(place)) for place in credentials.places()]
+        status = 0
+        for key in keys or [{}]:
+            status = await self._opened().status(self._address("models"), self.headers | key)
+            if status not in CREDENTIALS:
+                break
+        if status >= 500 or status in CREDENTIALS:
             raise UpstreamStatus(
                 f"The upstream answered a probe with {status}.",
                 upstream_status=status,

@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TypeAlias
 
 from headgate_core import plugins
 from headgate_core.ports import Provider
 from headgate_core.settings.gateway import GatewaySettings
+from headgate_core.settings.pools import ProviderSettings
+from headgate_core.settings.sources import file_options
 from headgate_gateway.routing.pools import Pool
 from headgate_gateway.routing.target_state import TargetState
 
+Made: TypeAlias = tuple[ProviderSettings, tuple[str, ...]]
+"""A provider as it is described, and digests of the files that its options name."""
 
-def same_providers(old: GatewaySettings, new: GatewaySettings) -> frozenset[str]:
-    """Names of the providers that both configurations describe alike, secrets included."""
-    before = {p.name: p for p in old.providers}
-    return frozenset(p.name for p in new.providers if before.get(p.name) == p)
+
+def made_of(settings: GatewaySettings) -> dict[str, Made]:
+    """What each provider is made of now. Blocks."""
+    return {
+        p.name: (p, tuple(map(_digest, file_options(p.options).values())))
+        for p in settings.providers
+    }
+
+
+def _digest(path: str) -> str:
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError:
+        return ""  # whoever needs the file says so
+
+
+def same_providers(old: Mapping[str, Made], new: Mapping[str, Made]) -> frozenset[str]:
+    """Names of the providers that are made of the same, secrets and files included."""
+    return frozenset(name for name, made in new.items() if old.get(name) == made)
 
 
 def providers(

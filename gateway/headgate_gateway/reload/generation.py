@@ -17,7 +17,7 @@ from headgate_core.records import JournalLine, ScoreRecord
 from headgate_core.settings.gateway import GatewaySettings
 from headgate_core.store import Store
 from headgate_core.telemetry.hook import TelemetryHook
-from headgate_core.types import Score, Source, Usage
+from headgate_core.types import Score, Source
 from headgate_gateway.idempotency.claims import Claims
 from headgate_gateway.lazy import LazyEmbedder, bound, closed, plugin
 from headgate_gateway.ledger import priced
@@ -26,7 +26,13 @@ from headgate_gateway.model_facts import ModelFacts
 from headgate_gateway.native import marks, speaks
 from headgate_gateway.operations.watch import TargetWatch
 from headgate_gateway.plan import Keys, Limiter, Parts, RoutePlan
-from headgate_gateway.reload.carried import providers, same_providers, stay_disabled, take_over
+from headgate_gateway.reload.carried import (
+    made_of,
+    providers,
+    same_providers,
+    stay_disabled,
+    take_over,
+)
 from headgate_gateway.routes import EVAL_REPLACES, Compiler
 from headgate_gateway.routing.attempts import Attempts
 from headgate_gateway.routing.pools import Pool
@@ -63,7 +69,8 @@ class Generation:
     ) -> None:
         self.settings = settings
         self.loaded_unix_ns = time.time_ns()
-        self._same = same_providers(before.settings, settings) if before else frozenset()
+        self._made_of = made_of(settings)
+        self._same = same_providers(before._made_of, self._made_of) if before else frozenset()
         self._before = before
         self.providers: dict[str, Provider] = providers(
             settings, before.providers if before else {}, self._same
@@ -122,6 +129,16 @@ class Generation:
 
     async def warm(self) -> None:
         """Load what the first call would wait for. A fault here shows again in that call."""
+        await asyncio.gather(self._warm_providers(), self._warm_indexes())
+
+    async def _warm_providers(self) -> None:
+        targets = [target for pool in self.settings.pools for target in pool.targets]
+        for name, provider in self.providers.items():
+            warm = getattr(provider, "warm", None)
+            if warm is not None:
+                await warm([target.model for target in targets if target.provider == name])
+
+    async def _warm_indexes(self) -> None:
         try:
             async with asyncio.timeout(WARM_S):
                 await self.compiler.warm()
@@ -210,7 +227,7 @@ class Generation:
 
     def _pools(self) -> dict[str, Pool]:
         def typical(target: Target) -> int | None:
-            return self._prices.price(Usage(1000, 500), target.provider, target.model).pico
+            return self._prices.price(priced.TYPICAL, target.provider, target.model).pico
 
         workers = self.settings.server.workers
         made = (Pool.build(p, self.providers, typical, workers) for p in self.settings.pools)

@@ -15,6 +15,7 @@ from headgate_gateway.replies.completion_shape import require_shape
 from headgate_gateway.replies.flat_texts import pieces
 from headgate_gateway.replies.repeated import drop_repeated
 from headgate_gateway.replies.texts import number, part, slots
+from headgate_gateway.replies.tiers import served_tier
 
 
 def has_content(body: Json) -> bool:
@@ -53,17 +54,25 @@ def usage_of(usage: Any) -> Usage:
     """
     prompt = _details(usage, "prompt_tokens_details")
     completion = _details(usage, "completion_tokens_details")
-    told = [_tokens(usage, "prompt_tokens"), _tokens(usage, "completion_tokens")]
-    told += [_tokens(prompt, "cached_tokens"), _tokens(completion, "reasoning_tokens")]
-    read, written, cached, reasoned = (count or 0 for count in told)
-    return Usage(read, written, cached, reasoned, estimated=None in told)
-
-
-def cache_written(usage: Any) -> int:
-    """Of the input tokens those that were written to a cache, as Claude's hosts tell them."""
-    details = _details(usage, "prompt_tokens_details")
-    told = _tokens(usage, "cache_creation_input_tokens")
-    return told or _tokens(details, "cache_creation_tokens") or 0
+    kept = _details(prompt, "cache_creation_token_details") or _details(usage, "cache_creation")
+    minutes, hour = (_tokens(kept, f"ephemeral_{time}_input_tokens") for time in ("5m", "1h"))
+    kinds = [_tokens(usage, "cache_creation_input_tokens")]
+    kinds += [_tokens(prompt, f"cache_{word}_tokens") for word in ("creation", "write")]
+    written = max(*(n or 0 for n in kinds), (minutes or 0) + (hour or 0))
+    told = {
+        "input_tokens": _tokens(usage, "prompt_tokens"),
+        "output_tokens": _tokens(usage, "completion_tokens"),
+        "cached_input_tokens": _tokens(prompt, "cached_tokens"),
+        "reasoning_tokens": _tokens(completion, "reasoning_tokens"),
+        "cache_written_tokens": written,
+        "cache_written_1h_tokens": hour,
+        "audio_input_tokens": _tokens(prompt, "audio_tokens"),
+        "audio_output_tokens": _tokens(completion, "audio_tokens"),
+    }
+    odd = None in told.values() or None in (minutes, *kinds)
+    if written > (read := told["input_tokens"] or 0):  # it is counted beside the others
+        told["input_tokens"] = read + written + (told["cached_input_tokens"] or 0)
+    return Usage(**{name: count or 0 for name, count in told.items()}, estimated=odd)
 
 
 def counts(usage: Usage | None) -> bool:
@@ -111,6 +120,7 @@ def observe_spent(facts: Facts, body: Json) -> None:
 def _observe(facts: Facts, body: Json) -> None:
     if body.get("usage"):
         facts.usage = usage_of(body["usage"])
+    facts.service_tier = served_tier(body) or facts.service_tier
     require_shape(body)
     drop_repeated(facts.spoken, body)
     facts.model = facts.model or body.get("model") or ""

@@ -10,7 +10,15 @@ from headgate_core.types import At, Json, Verdict
 from headgate_gateway.replies.chunks import chunk_like
 from headgate_gateway.replies.later_calls import LaterCalls
 from headgate_gateway.replies.sieve import Sieve
-from headgate_gateway.replies.texts import Channel, Slot, every_slot, number, part, slots
+from headgate_gateway.replies.texts import (
+    Channel,
+    Slot,
+    every_slot,
+    giving_way,
+    number,
+    part,
+    slots,
+)
 
 TextKey: TypeAlias = tuple[int, Channel, str]
 """Choice, channel and member."""
@@ -59,11 +67,9 @@ class Clearing:
 
     def _set_aside(self, body: Json) -> bool:
         """Keep calls that would overtake others, or a text that has begun and is held back."""
-        silent = {key[0] for key in self._silent}
-        for choice in silent:
+        for choice, *_ in self._silent:
             self._later.all_wait(choice)
-        waits = self._guards.guards("tool_calls") or silent or self._later.choices
-        return bool(waits) and self._later.set_aside(body)
+        return self._later.set_aside(body)
 
     async def rest(self) -> AsyncIterator[Json]:
         """The stream is over: the rests of its texts, then the ends of its choices."""
@@ -91,7 +97,7 @@ class Clearing:
     async def _feed(self, body: Json, at: At) -> bool:
         """Put every text of a place into its buffer; returns whether any was held back whole."""
         emptied = False
-        for slot in list(slots(body)) if self._guards.guards(at) else ():
+        async for slot in giving_way(list(slots(body)) if self._guards.guards(at) else ()):
             if _place(slot) == at:
                 slot.text = await self._buffer(slot, at).feed(slot.text)
                 emptied = emptied or not slot.text
@@ -124,8 +130,8 @@ class Clearing:
             rest = await self._open.pop(key).flush()
             if rest:
                 chunks.append(chunk_like(body, index, _delta(key, rest)))
-        for call in self._later.taken(index):
-            chunk = chunk_like(body, index, {"tool_calls": [call]})
+        async for delta in giving_way(self._later.taken(index)):
+            chunk = chunk_like(body, index, delta)
             await self._feed(chunk, "tool_calls")
             await self._complete(chunk["choices"][0])
             chunks.append(chunk)

@@ -39,6 +39,8 @@ _CALL: dict[str, tuple[type, ...]] = {
     "function": _OBJECT,
     "custom": _OBJECT,
 }
+MOST_LISTED = 4096
+"""Choices of a body, tool calls of a message: an answer has no more, and each costs time."""
 _FUNCTION: dict[str, tuple[type, ...]] = {
     "name": _TEXT,
     "arguments": (str, dict, list, _NONE),
@@ -54,7 +56,7 @@ def require_shape(body: Json) -> None:
     is of its kind costs a look-up a member.
     """
     _kinds(body, _BODY, "the body")
-    for choice in body.get("choices") or ():
+    for choice in _few(body.get("choices"), "choices"):
         _kinds(choice, _CHOICE, "a choice")
         for name in ("delta", "message"):
             if choice.get(name):
@@ -63,7 +65,7 @@ def require_shape(body: Json) -> None:
 
 def _message(message: Json) -> None:
     _kinds(message, _MESSAGE, "a message")
-    for call in message.get("tool_calls") or ():
+    for call in _few(message.get("tool_calls"), "tool_calls"):
         _kinds(call, _CALL, "a tool call")
         _function(call.get("function"))
         _function(call.get("custom"))
@@ -85,6 +87,12 @@ def _kinds(value: Any, kinds: dict[str, tuple[type, ...]], what: str) -> None:
         if kind is not None and not isinstance(inner, kind):
             _settled(value, kinds, what)
             return
+
+
+def _few(listed: Any, name: str) -> Any:
+    if listed and len(listed) > MOST_LISTED:
+        raise TypeError(f"`{name}` has more than {MOST_LISTED} entries")
+    return listed or ()
 
 
 def _settled(value: Json, kinds: dict[str, tuple[type, ...]], what: str) -> None:

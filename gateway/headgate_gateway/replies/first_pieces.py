@@ -19,7 +19,7 @@ class FirstPieces:
         self._notes: dict[int, dict[object, int]] = {}
 
     def begin(self) -> None:
-        """The next object begins: strings of one object never go on in each other."""
+        """The next object begins: the strings within one object are all different ones."""
         self._visit += 1
 
     def came(self, owner: str, trail: str, text: str) -> Came:

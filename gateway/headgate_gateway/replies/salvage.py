@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,8 +22,12 @@ _TEXT = re.compile(
 """A text and what comes before it; the text may be cut off."""
 _USAGE = re.compile(rb'"usage"\s*:\s*(?={)')
 _LONGEST_USAGE = 4096
+_MOST_USAGES = 16
+"""So many are looked at, from the last one back."""
 _NAMES = {"prompt_tokens": "input_tokens", "completion_tokens": "output_tokens"}
 """Each number by OpenAI's name and by that of other wires."""
+_BESIDE = ("cache_read_input_tokens", "cache_creation_input_tokens")
+"""What Anthropic counts beside ``input_tokens``, and OpenAI within its own number."""
 _JSON = (b"{", b"[")
 
 
@@ -42,22 +47,27 @@ def is_page(raw: bytes) -> bool:
 
 def _usage(raw: bytes) -> Usage | None:
     """The last usage that stands whole in the body and counts anything."""
-    found: Usage | None = None
-    for match in _USAGE.finditer(raw):
+    for match in reversed(deque(_USAGE.finditer(raw), _MOST_USAGES)):
         part = raw[match.end() : match.end() + _LONGEST_USAGE].decode(errors="replace")
         try:
             told: Any = json.JSONDecoder().raw_decode(part)[0]
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         usage = usage_of(_named(told))
-        found = usage if counts(usage) else found
-    return found
+        if counts(usage):
+            return usage
+    return None
 
 
 def _named(told: Json) -> Json:
-    return told | {
+    named = {
         ours: told[other] for ours, other in _NAMES.items() if ours not in told and other in told
     }
+    beside = [told.get(name) or 0 for name in _BESIDE]
+    if "prompt_tokens" in named and all(isinstance(count, int) for count in beside):
+        named["prompt_tokens"] = (named["prompt_tokens"] or 0) + sum(beside)
+        named.setdefault("prompt_tokens_details", {"cached_tokens": beside[0]})
+    return told | named
 
 
 def _texts(raw: bytes) -> Iterator[str]:

@@ -14,6 +14,7 @@ from headgate_core.types import At, Json, Verdict
 from headgate_gateway.replies.first_pieces import FirstPieces
 from headgate_gateway.replies.flat_texts import flatten
 from headgate_gateway.replies.sieve_walk import KNOWN, NamePlace, Place, Walk, take_out
+from headgate_gateway.replies.texts import TOGETHER, giving_way
 from headgate_gateway.replies.tool_numbers import ToolNumbers
 
 LONGEST_LABEL = 64 * 1024
@@ -56,6 +57,8 @@ class Sieve:
         """Ids of calls that must not pass, each with the one that goes out in its place."""
         self._names: dict[tuple[int, str], str] = {}
         """Functions' names as far as they have come."""
+        self._allowed: set[str] = set()
+        """Functions' names that may go out."""
 
     async def sift(self, body: Json, *, stream: bool) -> None:
         """Leave in ``body`` what may go out, and the texts that are followed.
@@ -68,9 +71,9 @@ class Sieve:
         self._numbers.assign(body)
         walk.body(body)
         await self._look(walk)
-        for name in walk.names:
+        async for name in giving_way(walk.names):
             await self._name(name)
-        for text in walk.texts:
+        async for text in giving_way(walk.texts):
             await self._text(text)
         self._apply(walk)
         for trail in parts:
@@ -88,13 +91,14 @@ class Sieve:
             self._drop(self._shown(place.trail))
 
     async def _look(self, walk: Walk) -> None:
-        """Have all labels that are new checked, at once."""
+        """Have all labels that are new checked, many at once."""
         found = [place.holder[place.member] for place in walk.labels]
         found += [p.member for p in (*walk.keys, *walk.out) if isinstance(p.member, str)]
         new = list({label for label in found if label not in self._passing})
-        if new:
-            passing = await asyncio.gather(*(self._clean(label) for label in new))
-            self._passing.update(zip(new, passing, strict=True))
+        for start in range(0, len(new), TOGETHER):
+            some = new[start : start + TOGETHER]
+            passing = await asyncio.gather(*map(self._clean, some))
+            self._passing.update(zip(some, passing, strict=True))
 
     async def _clean(self, label: str) -> bool:
         if len(label) > LONGEST_LABEL:
@@ -109,7 +113,8 @@ class Sieve:
     async def _name(self, place: NamePlace) -> None:
         """A masked name is the name of no function, so what would be masked is blocked.
 
-        Some servers repeat it in every piece of a stream; a client would join the repeats.
+        Some servers repeat it in every piece of a stream; a client would join the repeats. Pieces
+        of one are checked as far as they have come: none goes out before the whole has come.
         """
         key, name = (place.choice, place.call), place.holder["name"]
         known = self._names.get(key, "")
@@ -121,9 +126,11 @@ class Sieve:
             self._drop(self._shown(place.trail))
             return
         self._names[key] = known + name
-        for part in {name, known + name}:
-            for at in self._at:
-                await self._allow(at, part, f"choice {place.choice} tool {place.call} name")
+        if known + name in self._allowed:
+            return
+        for at in self._at:
+            await self._allow(at, known + name, f"choice {place.choice} tool {place.call} name")
+        self._allowed.add(known + name)
 
     async def _allow(self, at: At, name: str, subject: str) -> None:
         found: list[Verdict] = []

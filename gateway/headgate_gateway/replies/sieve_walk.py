@@ -219,6 +219,8 @@ class Walk:
             if depth == _DEEPEST or key in SPELLED:
                 self._take_out(holder, key, trail)
                 return
+            if isinstance(holder, list):  # clients join objects of a list, as their `index` says
+                self.firsts.begin()
             for inner in list(value) if isinstance(value, dict) else range(len(value)):
                 here = f"{trail}.{inner}" if isinstance(value, dict) else trail
                 self._tree(value, inner, here, leaf, depth + 1)

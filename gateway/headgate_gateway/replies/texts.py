@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from headgate_core.types import Json
 
+_Item = TypeVar("_Item")
 Channel: TypeAlias = Literal["content", "reasoning", "refusal", "tool", "other"]
 
 STRUCTURE = frozenset(
@@ -30,6 +32,18 @@ _PLAIN: dict[str, Channel] = {
     "reasoning": "reasoning",
     "refusal": "refusal",
 }
+
+
+TOGETHER = 64
+"""Checks in a row after which other calls go on: a reply may hold thousands of short texts."""
+
+
+async def giving_way(items: Iterable[_Item]) -> AsyncIterator[_Item]:
+    """The items; other calls go on between them."""
+    for count, item in enumerate(items, 1):
+        yield item
+        if count % TOGETHER == 0:
+            await asyncio.sleep(0)
 
 
 @dataclass(slots=True)

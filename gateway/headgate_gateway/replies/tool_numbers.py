@@ -12,7 +12,8 @@ from headgate_core.ids import uuid7
 from headgate_core.types import Json
 from headgate_gateway.replies.texts import number, part
 
-_KINDS = (("function", "arguments"), ("custom", "input"))
+KINDS = (("function", "arguments"), ("custom", "input"))
+"""What a tool call holds, and the member of it that says the arguments."""
 
 
 @dataclass(slots=True)
@@ -21,7 +22,7 @@ class Call:
 
     place: int
     """Which one of its choice it is, from 0."""
-    told: object
+    told: int | None
     """The ``index`` that the server sends for it, None = none."""
     index: int
     """The one that the client gets: the server's own unless another call has it."""
@@ -30,6 +31,13 @@ class Call:
     free: bool = False
     """Its input is a text in a form of the caller's own."""
     _said: list[str] = field(default_factory=list)
+    _closed: bool = False
+    """Whether the last that came of its arguments may be their end."""
+
+    @property
+    def said(self) -> str:
+        """Its arguments as far as they have come."""
+        return "".join(self._said)
 
     @property
     def begun(self) -> bool:
@@ -39,10 +47,8 @@ class Call:
     @property
     def complete(self) -> bool:
         """Whether its arguments are a JSON object that has ended."""
-        if not self._said or not self._said[-1].rstrip().endswith("}"):
-            return False
         try:
-            return isinstance(orjson.loads("".join(self._said)), dict)
+            return self._closed and isinstance(orjson.loads(self.said), dict)
         except orjson.JSONDecodeError:
             return False
 
@@ -50,18 +56,24 @@ class Call:
     def readable(self) -> bool:
         """Whether its arguments are JSON, or a free text."""
         try:
-            orjson.loads("".join(self._said))
+            orjson.loads(self.said)
         except orjson.JSONDecodeError:
             return self.free
         return True
 
     def take(self, own: str, name: str, said: str) -> None:
-        """Add a piece; of several ids the first one counts."""
+        """Add a piece. Of several ids the first one counts; arguments end the name."""
         self.id = self.id or own
-        if name != self.name:
+        if not self.names_again(name):
             self.name += name
         if said:
             self._said.append(said)
+        if said.strip():
+            self._closed = said.rstrip().endswith("}")
+
+    def names_again(self, name: str) -> bool:
+        """Whether a piece with this name adds nothing to the one that the call has."""
+        return name == self.name or (self.begun and bool(self.name))
 
 
 class Placed(NamedTuple):
@@ -71,7 +83,7 @@ class Placed(NamedTuple):
     call: Call
     first: bool
     repeats: bool
-    """Whether its name is the one that the call has already."""
+    """Whether its name adds nothing to the one that the call has already."""
 
 
 class Calls:
@@ -84,51 +96,61 @@ class Calls:
 
     def __init__(self) -> None:
         self.known: list[Call] = []
+        self._last: dict[tuple[int | None, str], Call] = {}
+        """The last call by index and id; None and the empty text stand for any."""
+        self._taken: set[int] = set()
+        self._free = 0
 
     def place(self, pieces: list[Json], *, whole: bool) -> Iterator[Placed]:
         """Each piece of one list with its call, one by one."""
-        named: list[Call] = []
+        named: set[int] = set()
         for piece in pieces:
-            own, name, said = _text(piece.get("id")), _name(piece), _said(piece)
-            call = None if whole else self._known(piece.get("index"), own, name)
-            if call is not None and not _goes_on(call, piece, any(call is one for one in named)):
+            told, own, name = _number(piece.get("index")), _text(piece.get("id")), name_of(piece)
+            call = None if whole else self._known(told, own, name)
+            if call is not None and not _goes_on(call, piece, call.place in named):
                 call = None
             first = call is None
             if call is None:
-                call = self._new(piece.get("index"))
-            repeats = not first and bool(name) and name == call.name
-            call.take(own, name, said)
+                call = self._new(told)
+            repeats = not first and bool(name) and call.names_again(name)
+            call.take(own, name, said_of(piece))
             call.free = call.free or "custom" in piece
+            self._note(call)
             if name:
-                named.append(call)
+                named.add(call.place)
             yield Placed(piece, call, first, repeats)
 
-    def _known(self, told: object, own: str, name: str) -> Call | None:
+    def _known(self, told: int | None, own: str, name: str) -> Call | None:
         """The call that the piece may go on with, None = it begins one."""
-        found = [c for c in self.known if told in (None, c.told)]
-        found = [c for c in found if own and c.id == own] or found
-        if not found and (own or name):
-            return None
-        return next(reversed(found or self.known), None)
+        found = self._last.get((told, own)) or self._last.get((told, ""))
+        if found is None and not (own or name):
+            return self._last.get((None, ""))
+        return found
 
-    def _new(self, told: object) -> Call:
-        taken = {call.index for call in self.known}
-        free = next(n for n in range(len(self.known) + 1) if n not in taken)
-        index = told if isinstance(told, int) and told not in taken else free
+    def _new(self, told: int | None) -> Call:
+        while self._free in self._taken:
+            self._free += 1
+        index = self._free if told is None or told in self._taken else told
+        self._taken.add(index)
         self.known.append(Call(len(self.known), told, index))
         return self.known[-1]
+
+    def _note(self, call: Call) -> None:
+        for key in ((t, own) for t in {None, call.told} for own in {"", call.id}):
+            if key not in self._last or self._last[key].place < call.place:
+                self._last[key] = call
 
 
 def _goes_on(call: Call, piece: Json, named: bool) -> bool:
     """Whether the piece goes on with the call; ``named``: a piece of the same list named it."""
-    own, name = _text(piece.get("id")), _name(piece)
+    own, name = _text(piece.get("id")), name_of(piece)
     if not name or not call.name or (own and own == call.id):
         return True
     if (own and call.id) or named:
         return False
     if not call.begun:  # the index alone holds the pieces of a name together
         return piece.get("index") is not None and (name == call.name or not own)
-    return name == call.name and not (_said(piece) and call.complete)
+    return name == call.name and not (said_of(piece).strip() and call.complete)
 
 
 @dataclass(slots=True)
@@ -160,7 +182,7 @@ def _write(placed: Placed, position: int, *, whole: bool) -> None:
         piece["id"] = piece.get("id") or f"call_{uuid7().replace('-', '')}"
         return
     piece.pop("id", None)
-    for kind, _ in _KINDS:
+    for kind, _ in KINDS:
         if placed.repeats and isinstance(piece.get(kind), dict):
             piece[kind].pop("name", None)
 
@@ -173,16 +195,22 @@ def said_in(function: Json, member: str = "arguments") -> str:
     return "" if value is None else orjson.dumps(value).decode()
 
 
-def _said(piece: Json) -> str:
+def said_of(piece: Json) -> str:
+    """What a tool call, or a piece of one, says of its arguments."""
     return "".join(
-        said_in(piece[kind], member) for kind, member in _KINDS if isinstance(piece.get(kind), dict)
+        said_in(piece[kind], member) for kind, member in KINDS if isinstance(piece.get(kind), dict)
     )
 
 
-def _name(piece: Json) -> str:
-    held = [piece[kind].get("name") for kind, _ in _KINDS if isinstance(piece.get(kind), dict)]
+def name_of(piece: Json) -> str:
+    """The name that a tool call, or a piece of one, says; empty = none."""
+    held = [piece[kind].get("name") for kind, _ in KINDS if isinstance(piece.get(kind), dict)]
     return next((_text(name) for name in held if name), "")
 
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _number(value: Any) -> int | None:
+    return value if isinstance(value, int) else None

@@ -14,12 +14,16 @@ from headgate_core.ports import ModelRequest, Target
 from headgate_core.records import AttemptHead, AttemptRecord, CallHead, JournalLine, usage_record
 from headgate_core.reply import Facts
 from headgate_core.types import Json, Principal, Purpose, Usage
-from headgate_gateway.forwarded import texts, token_count
+from headgate_gateway.forwarded import search_units, texts, token_count
 from headgate_gateway.native_bodies import answers, size
 from headgate_gateway.replies.chunks import message_text
+from headgate_gateway.replies.tiers import asked_tier
+from headgate_gateway.routing.parameters import UnsupportedParameter
 
 CHARACTERS_PER_TOKEN = 4
 """Basis of every estimate: the usual rule of thumb for English text."""
+CHARACTERS_PER_SPOKEN_TOKEN = 100
+"""Of base64: speech has 10 to 32 tokens a second, and the smallest MP3 of it 1,000 bytes."""
 
 
 class Priced(Protocol):
@@ -39,13 +43,11 @@ class Priced(Protocol):
 class Prices(Protocol):
     """The price table of the configured models."""
 
-    def price(self, usage: Usage, provider: str, model: str) -> Priced:
-        """What ``usage`` costs at this target."""
+    def price(self, usage: Usage, provider: str, model: str, tier: str = "") -> Priced:
+        """What ``usage`` costs at this target in a service tier."""
         ...
 
-    def worst_case(
-        self, input_tokens: int, max_tokens: int, provider: str, model: str
-    ) -> int | None:
+    def worst_case(self, most: Usage, provider: str, model: str, tier: str = "") -> int | None:
         """The most that one attempt can cost, in pico-dollars; None = no known price."""
         ...
 
@@ -94,19 +96,35 @@ class Attempts:
             "principal": asked.principal.key_id,
             "team": asked.principal.team,
         }
-        attempt = Attempt(record, now, input_estimate(request.body, request.endpoint))
+        asks, tier = _estimated(request), asked_tier(request.body)
+        attempt = Attempt(record, now, asks, tier)
         head: AttemptHead = {
             **_known(record),
-            "reserved_pico": self._prices.worst_case(
-                attempt.input_tokens, _bound(request.body), target.provider, target.model
-            ),
-            "input_tokens": attempt.input_tokens,
+            "reserved_pico": self._worst(request, asks, target),
+            "input_tokens": asks.input_tokens,
         }
         call = _head(parent, asked.config_hash) if parent else None
         self._journal({"t": "begin", "attempt": head, "call": call})
         if parent is not None:
             parent.attempts.append(record)
         return attempt
+
+    def insist_on_price(self, target: Target, request: ModelRequest) -> None:
+        """Raises ``UnsupportedParameter`` for a request that asks for a tier without a price."""
+        tier = asked_tier(request.body)
+        if tier and self._worst(request, _estimated(request), target) is None:
+            raise UnsupportedParameter(
+                f"No price is known for {target.name} in the service tier {tier!r}, and its pool "
+                "takes no call without one. Leave the tier out, or give its price in "
+                "`prices.overrides`.",
+                param="service_tier" if request.body.get("service_tier") else "speed",
+            )
+
+    def _worst(self, request: ModelRequest, asks: Usage, target: Target) -> int | None:
+        read, written = asks.input_tokens + _heard(request.body), _bound(request.body)
+        most = replace(asks, input_tokens=read, output_tokens=written)
+        tier = asked_tier(request.body)
+        return self._prices.worst_case(most, target.provider, target.model, tier)
 
     def settle(
         self, attempt: Attempt, outcome: str, facts: Facts, error: str = "", *, worked: bool = True
@@ -124,13 +142,23 @@ class Attempts:
         if facts.usage is None and not (facts.content or worked):
             record["cost_pico"] = 0
             return
-        usage = _completed(facts, attempt.input_tokens)
-        priced = self._prices.price(usage, record["provider"], record["model"])
+        usage, tier = _completed(facts, attempt.asks), facts.service_tier or attempt.tier
+        priced = self._prices.price(usage, record["provider"], record["model"], tier)
         record["usage"] = usage_record(usage)
+        if tier:
+            record["service_tier"] = tier
         record["cost_pico"] = priced.pico
         record["price"] = priced.text
         record["response_id"] = facts.response_id
         record["response_model"] = facts.model
+
+    def withdraw(self, attempt: Attempt, parent: Context | None) -> None:
+        """It proved that there is nothing to send: the attempt is none."""
+        record = attempt.record
+        if parent is not None:
+            parent.attempts.remove(record)
+        attempt_id = record["attempt_id"]
+        self._journal({"t": "withdrawn", "call_id": record["call_id"], "attempt_id": attempt_id})
 
     def close(self, attempt: Attempt, parent: Context | None) -> None:
         """An attempt that no call's record will carry gets its own line."""
@@ -144,8 +172,10 @@ class Attempt:
 
     record: AttemptRecord
     started_ns: int
-    input_tokens: int
-    """Estimated from the request's text."""
+    asks: Usage
+    """Estimated from the request."""
+    tier: str = ""
+    """The service tier that the request names."""
 
     def content_came(self) -> None:
         """Note the time to the first content, once."""
@@ -153,14 +183,22 @@ class Attempt:
             self.record["first_token_ms"] = (time.perf_counter_ns() - self.started_ns) / 1e6
 
 
-def _completed(facts: Facts, input_tokens: int) -> Usage:
+def _completed(facts: Facts, asks: Usage) -> Usage:
     """The reported usage; a number that is missing, or 0 where there was text, is estimated."""
     told = facts.usage or Usage(estimated=True)
-    sent = told.input_tokens or input_tokens
+    sent = told.input_tokens or asks.input_tokens
     written = told.output_tokens or -(-facts.output_characters // CHARACTERS_PER_TOKEN)
     if (sent, written) == (told.input_tokens, told.output_tokens):
         return told
-    return replace(told, input_tokens=sent, output_tokens=written, estimated=True)
+    units = told.search_units or asks.search_units
+    return replace(
+        told, input_tokens=sent, output_tokens=written, search_units=units, estimated=True
+    )
+
+
+def _estimated(request: ModelRequest) -> Usage:
+    units = search_units(request.body) if request.endpoint == "rerank" else 0
+    return Usage(input_estimate(request.body, request.endpoint), search_units=units)
 
 
 def input_estimate(body: Json, endpoint: str = CHAT) -> int:
@@ -173,6 +211,20 @@ def input_estimate(body: Json, endpoint: str = CHAT) -> int:
         return -(-characters // CHARACTERS_PER_TOKEN) + ids
     characters = sum(len(one.text) for one in texts(body))
     return -(-characters // CHARACTERS_PER_TOKEN) + token_count(body)
+
+
+def _heard(body: Json) -> int:
+    """At most so many tokens are in the speech of a request: few recordings are smaller."""
+    parts = (
+        part.get("input_audio")
+        for message in body.get("messages") or ()
+        if isinstance(message.get("content"), list)
+        for part in message["content"]
+        if isinstance(part, dict)
+    )
+    heard = (part.get("data") for part in parts if isinstance(part, dict))
+    characters = sum(len(data) for data in heard if isinstance(data, str))
+    return -(-characters // CHARACTERS_PER_SPOKEN_TOKEN)
 
 
 def _bound(body: Json) -> int:

@@ -57,6 +57,8 @@ class Breaker:
         self._clock = clock
         self._outcomes: deque[_Outcome] = deque(maxlen=MOST_OUTCOMES)
         self._opened_at: float | None = None
+        self._again = False
+        """Whether it opened because a probe failed, and not by its outcomes."""
         self._period = _Period()
         self._probe: Ticket | None = None
         self._probe_at = 0.0
@@ -132,10 +134,13 @@ class Breaker:
             ticket.booked.revoked = True
         ticket.fault = _Outcome(now, False)
         self._outcomes.append(ticket.fault)
-        if ticket.probe if self._opened_at is not None else self._has_enough(now):
-            self._opened_at = now
+        again = self._opened_at is not None
+        if ticket.probe if again else self._has_enough(now):
+            self._opened_at, self._again = now, again
             self._period = _Period()
             self._probe = None
+            if again:  # its answer may come after all, and closes the breaker then
+                ticket.period = self._period
 
     def _probing(self) -> bool:
         """Whether a probe is out; one that hangs makes room for the next after ``open_s``."""
@@ -154,7 +159,9 @@ class Breaker:
         if ticket.fault is None:
             return
         ticket.fault.revoked, ticket.fault = True, None
-        if self._opened_at is not None and not self._has_enough(self._opened_at):
+        if self._opened_at is None or self._again:
+            return
+        if not self._has_enough(self._opened_at):
             self._close()
 
     def _close(self) -> None:

@@ -12,6 +12,7 @@ from headgate_core.errors import (
     UpstreamStatus,
     UpstreamTimeout,
     UpstreamTooLarge,
+    UpstreamUntranslated,
 )
 from headgate_gateway.resting import DEAD, THROTTLED, rests
 
@@ -26,6 +27,7 @@ _POLICY = re.compile(
     r"content[_ ](?:policy|filter|management)|safety system|responsible ai", re.IGNORECASE
 )
 _CLIENT_STATUSES = frozenset({400, 413, 422})
+_NO_FAULT = (EgressRefused, UpstreamCredentialsExhausted, UpstreamTooLarge, UpstreamUntranslated)
 
 
 def worth_another(error: UpstreamError) -> bool:
@@ -51,12 +53,13 @@ def is_provider_fault(error: UpstreamError) -> bool:
     """Whether the breaker counts it: not a caller's mistake or haste, not one key's own limit.
 
     A connection that the operator's list forbids says nothing about the target, nor does an answer
-    that is larger than his file allows; refused keys make it rest instead.
+    that is larger than his file allows, nor a request that was never sent; refused keys make it
+    rest instead.
     """
-    if isinstance(error, EgressRefused | UpstreamCredentialsExhausted | UpstreamTooLarge):
+    if isinstance(error, _NO_FAULT):
         return False
     if isinstance(error, UpstreamStatus):
-        return error.upstream_status >= 500
+        return error.own_fault
     return error.at_fault if isinstance(error, UpstreamTimeout) else True
 
 

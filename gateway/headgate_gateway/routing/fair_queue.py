@@ -131,7 +131,7 @@ class FairQueue:
         none came free in time.
 
         ``at_most_s`` is what is left of the call's own time; the tighter of the two limits wins.
-        A call that has had a place before (``again``) goes to the head of its principal's line.
+        A call that has had a place before (``again``) goes before its principal's other calls.
         """
         free = self._free_one(wanted)
         place = self.at_once(free) if free is not None else None
@@ -140,7 +140,8 @@ class FairQueue:
         self._make_room(principal, again=again)
         waiter = _Waiter(principal, wanted, next(self._count), again)
         line = self._lines.setdefault(principal, deque())
-        line.insert(0 if again else len(line), waiter)
+        ahead = sum(one.again for one in line)
+        line.insert(ahead if again else len(line), waiter)
         self._look_again()
         wait_s = min(self._wait_s, at_most_s)
         try:

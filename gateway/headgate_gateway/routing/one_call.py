@@ -94,6 +94,6 @@ class Call:
 def _fair_part(pace: Pace, total_s: float) -> float:
     """How much of so many seconds a target may take that answers at this pace."""
     average_s, usual_s = pace.average_s, pace.usual_s()
-    if average_s is None or usual_s is None or average_s >= total_s:
+    if average_s is None or usual_s is None or average_s >= total_s or usual_s <= total_s / 2:
         return total_s / 2
-    return max(total_s / 2, min(OF_USUAL * usual_s, total_s))
+    return min(OF_USUAL * usual_s, total_s)

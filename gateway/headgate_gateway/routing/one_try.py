@@ -16,6 +16,7 @@ from headgate_core.errors import (
     UpstreamMalformed,
     UpstreamTimeout,
     UpstreamTruncated,
+    UpstreamUntranslated,
 )
 from headgate_core.ports import ModelRequest
 from headgate_core.reply import Done, Event, Events, Facts, Owned, Reply, Sending, closing
@@ -45,6 +46,8 @@ class OneTry:
         self._sending = Sending()
         self._sent: Sent | None = None
         """None before the request goes out, and again once the attempt is over."""
+        self.begun = False
+        """Whether there is an attempt, on record, and so something that was sent or tried."""
         self.ended: Callable[[], None] | None = None
         """Told when the target has no more work with it."""
 
@@ -59,6 +62,7 @@ class OneTry:
         _insist_on_key(state)
         timers = Timers(limits, stream=request.stream)
         attempt = self._attempts.begin(self._asked, state.target, why, request)
+        self.begun = True
         clock = asyncio.get_running_loop().time
         begun = clock()
         sent = self._sent = state.sent(begun, stream=request.stream)
@@ -139,10 +143,14 @@ class OneTry:
             self._state.failed(sent, error, asyncio.get_running_loop().time())
         else:
             self._state.abandoned(sent)
+        if isinstance(error, UpstreamUntranslated):
+            self.begun = False
+            self._attempts.withdraw(attempt, self._asked.parent)
+            return
         if isinstance(error, HeadgateError):
             error.extra.setdefault("target", self._state.target.name)
             attempt.record["status"] = getattr(error, "upstream_status", None)
-            said = f"{error.error_code}: {error.message}"
+            said = f"{error.error_code}: {error}"
             self._attempts.settle(attempt, "error", facts, said, worked=_worked(error))
         elif isinstance(error, asyncio.CancelledError | GeneratorExit):
             said = LOST if self._lost(self) else ""

@@ -73,7 +73,7 @@ class RetryBudget:
         # Shares such as 0.1 do not add up exactly in binary; a hair below one counts as one.
         if cost == "nothing" or self._tokens >= 1 - 1e-9:
             return True
-        return cost == "debt" and self._owed < OWED_RESERVES * self._most
+        return cost == "debt" and self._owed + 1 <= OWED_RESERVES * self._most + 1e-9
 
     def pay(self, cost: Cost) -> bool:
         """Take what an extra attempt costs; False = there is no token, so it must not be sent."""

@@ -12,10 +12,11 @@ from headgate_core.context import Context
 from headgate_core.endpoints import kind_of
 from headgate_core.errors import (
     ConfigurationError,
-    HeadgateError,
     Overloaded,
+    UpstreamCredentialsExhausted,
     UpstreamError,
     UpstreamStatus,
+    UpstreamUntranslated,
 )
 from headgate_core.plugins import unknown
 from headgate_core.ports import ModelRequest
@@ -94,20 +95,21 @@ class Router:
             place, cost = found
             try:
                 return await self._with_rest(tries, place)
+            except (UnsupportedParameter, UpstreamUntranslated) as unfit:
+                if tries.handed_on:
+                    raise
+                tries.unsent(place.state, unfit, cost)
             except UpstreamError as error:
                 if tries.handed_on:
                     raise
                 tries.failed(place.state, error, cost)
                 if not (worth_another(error) or error_of_key(error)):
                     break
-            except UnsupportedParameter as unfit:
-                tries.unsent(unfit, cost)
         raise tries.over()
 
     async def _with_rest(self, tries: Tries, place: Place) -> Reply:
         """Try at the place; where that takes long, go on with the rest beside it."""
         call, pool, state = tries.call, tries.pool, place.state
-        why = "retry" if tries.failure is not None else ""
         overdue_s = call.limits(pool, state).overdue_s
 
         def rest() -> Try:
@@ -115,9 +117,13 @@ class Router:
             tries.failed(state, late)
             return partial(self._rest, tries.hand_on(), late)
 
+        def final(error: BaseException) -> bool:
+            ends = _final(error, state)
+            call.winner = call.winner or (error if ends else None)
+            return ends
+
         with place:
-            one = partial(self._hedged, call, pool, place, why)
-            return await first_of(one, overdue_s, rest, _final)
+            return await first_of(partial(self._hedged, tries, place), overdue_s, rest, final)
 
     async def _rest(self, tries: Tries, late: UpstreamError) -> Reply:
         """What is left to try while the target that is ``late`` goes on."""
@@ -134,34 +140,40 @@ class Router:
                 raise NothingElse from None
             raise
 
-    async def _hedged(self, call: Call, pool: Pool, place: Place, why: str) -> Reply:
-        state, stream = place.state, call.request.stream
-        own_s = state.p95_s(stream=stream) if pool.hedges is not None and not why else None
+    async def _hedged(self, tries: Tries, place: Place) -> Reply:
+        call, pool, state = tries.call, tries.pool, place.state
+        why, hedges = "retry" if tries.sent else "", pool.hedges
+        own_s = state.p95_s(stream=call.request.stream) if hedges and not tries.failure else None
         delay_s = math.inf if own_s is None else max(own_s, FLOOR_S)
 
         def another() -> Try | None:
-            other, hedges = _for_hedge(pool, state, stream=stream), pool.hedges
+            other = _for_hedge(pool, state, stream=call.request.stream)
             if other is None or hedges is None or call.late(pool):
                 return None
             if not (hedges.affords("token") and pool.retries.affords("token")):
                 return None
             hedges.spend()
             pool.retries.spend()
-            return partial(self._hedge, other, call, pool)
+            return partial(self._hedge, tries, other)
 
         return await first_of(partial(self._at, place, call, pool, why), delay_s, another)
 
-    async def _hedge(self, state: TargetState, call: Call, pool: Pool) -> Reply:
+    async def _hedge(self, tries: Tries, state: TargetState) -> Reply:
         """Nobody waits with a hedge: where the last place has gone meanwhile, it is not sent."""
+        pool = tries.pool
         place = pool.queue.at_once(state)
-        if place is None:
-            pool.retries.refund("token")
-            if pool.hedges is not None:
-                pool.hedges.refund("token")
-            raise NothingElse
         try:
-            return await self._at(place, call, pool, "hedge")
-        except HeadgateError as error:
+            if place is None:
+                raise UnsupportedParameter("There is no place for a hedge.")
+            tries.hedged(state)
+            return await self._at(place, tries.call, pool, "hedge")
+        except (UnsupportedParameter, UpstreamUntranslated, UpstreamCredentialsExhausted):
+            for budget in (pool.retries, pool.hedges):
+                if budget is not None:
+                    budget.refund("token")
+            raise NothingElse from None
+        except UpstreamError as error:
+            tries.failed(state, error)
             raise NothingElse from error
 
     async def _at(self, place: Place, call: Call, pool: Pool, why: str) -> Reply:
@@ -177,23 +189,29 @@ class Router:
             except UpstreamStatus as error:
                 if not error.another_key or call.late(pool):
                     raise
-                pool.retries.owe()
+                if not pool.retries.pay("debt"):
+                    raise
                 why = "next_key"
         return await self._once(call, pool, place, why)
 
     async def _once(self, call: Call, pool: Pool, place: Place, why: str) -> Reply:
-        fit = await fitted(place.state, call.request, drop=pool.settings.drop_unsupported)
+        drop, left_s = pool.settings.drop_unsupported, call.left(pool)
+        fit = await fitted(place.state, call.request, drop=drop, left_s=left_s)
+        if pool.settings.unpriced == "refuse":
+            self._attempts.insist_on_price(place.state.target, fit)
         if not why:
             unasked = call.tries > 0 or pool.name != call.asked.pool
             why = "fallback" if unasked else "first"
-        call.tries += 1
         purpose = call.asked.purpose
         if purpose is Purpose.SERVE:
             purpose = _PURPOSES.get(why, purpose)
         asked = replace(call.asked, pool=pool.name, purpose=purpose)
         limits = call.limits(pool, place.state)
         one = OneTry(self._attempts, place.state, asked, call.lost)
-        reply = await one.run(fit, why, limits)
+        try:
+            reply = await one.run(fit, why, limits)
+        finally:
+            call.tries += one.begun
         call.winner = call.winner or one
         one.ended = place.give_back
         if asked.parent is not None and call.asked.purpose is Purpose.SERVE:
@@ -206,9 +224,13 @@ def error_of_key(error: UpstreamError) -> bool:
     return isinstance(error, UpstreamStatus) and error.credentials
 
 
-def _final(error: BaseException) -> bool:
-    """Whether the caller must change the request, so that no other answer could be better."""
+def _final(error: BaseException, state: TargetState) -> bool:
+    """Whether the caller must change the request, so that ``state`` could not answer it either:
+    the same model has refused it elsewhere."""
     if not isinstance(error, UpstreamError) or error_of_key(error):
+        return False
+    model = str(error.extra.get("target", "")).partition("/")[2]
+    if model != state.target.model:
         return False
     return not worth_another(error) and fallback_class(error) is None
 

@@ -6,8 +6,14 @@ import asyncio
 from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
-from headgate_core.errors import Overloaded, UpstreamCredentialsExhausted, UpstreamError
+from headgate_core.errors import (
+    Overloaded,
+    UpstreamCredentialsExhausted,
+    UpstreamError,
+    UpstreamUntranslated,
+)
 from headgate_gateway.routing.fair_queue import Place
 from headgate_gateway.routing.one_call import Call
 from headgate_gateway.routing.parameters import UnsupportedParameter
@@ -16,6 +22,9 @@ from headgate_gateway.routing.rests import LONGEST_PAUSE_S, Rests
 from headgate_gateway.routing.retry_budget import Cost
 from headgate_gateway.routing.target_state import TargetState
 from headgate_gateway.routing.turns import Turns
+
+Unfit: TypeAlias = UnsupportedParameter | UpstreamUntranslated
+"""What is wrong is the request, for this target: nothing was sent to it."""
 
 
 @dataclass(slots=True)
@@ -27,7 +36,10 @@ class Tries:
     handed_on: bool = False
     """Whether somebody else goes on with them, beside the try that is under way."""
     failure: UpstreamError | None = None
-    unfit: UnsupportedParameter | None = None
+    sent: bool = False
+    """Whether one of them was more than a look at keys that are all refused."""
+    unfit: Unfit | None = None
+    _unfit: set[int] = field(default_factory=set)
     _rests: Rests = field(default_factory=Rests)
     _turns: Turns = field(init=False)
     _ahead: Iterator[TargetState] = field(init=False)
@@ -46,6 +58,9 @@ class Tries:
         for state in self._ahead:
             if self._leaves(state):
                 return None
+            if id(state) in self._unfit:
+                turns.tried(state)
+                continue
             if self.failure is not None and not await self._may_retry(state):
                 turns.tried(state)
                 continue
@@ -64,9 +79,15 @@ class Tries:
         """The try at the target failed, or has had its time; it was paid for at this cost."""
         if isinstance(failure, UpstreamCredentialsExhausted):
             self.pool.retries.refund(cost)
+        else:
+            self.sent = True
         self.failure = failure
         self._rests.failed(state, failure)
         self._turns.failed(state, failure)
+
+    def hedged(self, state: TargetState) -> None:
+        """A second attempt went to the target, beside one that is slow."""
+        self._turns.tried(state)
 
     def hand_on(self) -> Tries:
         """The same tries, for who goes on with them from here."""
@@ -74,10 +95,14 @@ class Tries:
         self.handed_on = True
         return onward
 
-    def unsent(self, unfit: UnsupportedParameter, cost: Cost) -> None:
+    def unsent(self, state: TargetState, unfit: Unfit, cost: Cost) -> None:
         """The target cannot honour the request; another one of the pool may."""
         self.pool.retries.refund(cost)
+        self._unfit.add(id(state))
         self.unfit = self.unfit or unfit
+        ctx = self.call.request.context
+        if ctx is not None and isinstance(unfit, UpstreamUntranslated):
+            ctx.degraded.append(f"route: did without {state.target.name}: {unfit.message}")
 
     def over(self) -> Exception:
         """What the call has failed with."""

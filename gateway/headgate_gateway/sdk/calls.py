@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import fields
 from typing import Any
 
 import orjson
@@ -12,9 +13,20 @@ from headgate_core.errors import UpstreamError, UpstreamMalformed, UpstreamStatu
 from headgate_core.ports import ModelRequest
 from headgate_core.reply import Chunk, Done, Events, Facts, Reply
 from headgate_core.types import Json, Usage
-from headgate_gateway.replies.chunks import finishes, has_content, observe, usage_of, wants_usage
+from headgate_gateway.replies.chunks import (
+    chunk_like,
+    finishes,
+    has_content,
+    observe,
+    observe_spent,
+    usage_of,
+    wants_usage,
+)
 from headgate_gateway.replies.salvage import is_page, salvage
-from headgate_gateway.sdk.errors import mapped, noted
+from headgate_gateway.replies.texts import number
+from headgate_gateway.sdk.errors import mapped, may_be_callers, noted, untranslated
+from headgate_gateway.sdk.reasons import explain
+from headgate_gateway.sdk.untranslated import culprit
 from headgate_gateway.sdk.wire import Wire
 from headgate_gateway.upstream import lenient_json
 
@@ -27,17 +39,23 @@ class Call:
     def __init__(self, request: ModelRequest, owner: str) -> None:
         """``owner`` names the provider whose clients the SDK is to use."""
         self.facts = Facts()
+        self._owner = owner
         self._wire = Wire(owner)
+        self._body = request.body
+        self._made: tuple[Callable[..., Awaitable[Any]], Json] | None = None
         self._call_id = request.context.call_id if request.context is not None else "(no id)"
         self._asked = wants_usage(request.body)
+        self._ended: set[int] = set()
+        """The choices of a stream whose ends the SDK has told."""
 
     async def made(self, function: Callable[..., Awaitable[Any]], arguments: Json) -> Any:
         """What the SDK's function returns. Raises ``UpstreamError``."""
+        self._made = function, arguments
         try:
             with self._wire.listening():
                 return await function(**arguments)
         except Exception as error:  # the SDK's own exceptions, mapped at one border
-            raise self._mapped(error) from error
+            raise await self._mapped(error) from error
 
     async def whole(
         self,
@@ -53,6 +71,12 @@ class Call:
             body = plain_body(await self.made(function, arguments))
             if self._wire.tells_tokens is False:
                 body.pop("usage", None)  # the SDK's own count, or zeros
+            if self._wire.tells_units is False:
+                ((body.get("meta") or {}).get("billed_units") or {}).pop("search_units", None)
+            self._tiered(self._wire.told.tier or self._wire.tier)
+            if (failure := self._explained(body)) is not None:
+                observe_spent(self.facts, body)
+                return Reply(False, _refused(failure), self.facts)
             read_facts(self.facts, body)
         except (UpstreamMalformed, UpstreamTruncated) as error:
             if not self._wire.status:
@@ -90,22 +114,34 @@ class Call:
     async def _bodies(self, answer: Any) -> AsyncIterator[Json]:
         """The chunks to show, and then what is wrong on the wire. Raises ``UpstreamError``."""
         items, usage = aiter(answer), None
+        last: Json = {}
         while (item := await self._next(items)) is not None:
             body = plain_body(item)
-            if finishes(body) and self._wire.fault() is None:
+            if (ended := finishes(body)) and self._wire.fault() is None:
                 self._told_why(answer)
+                self._explained(body)
+            self._ended |= {number(choice) for choice in ended}
+            last = body
             observe(self.facts, body)
+            self._tiered(self._wire.tier)
             told = body.pop("usage", None)
             if told:
                 usage = {**body, "choices": [], "usage": told}
-            if not told or finishes(body) or has_content(body):
+            if not told or ended or has_content(body):
                 yield body
         self._check()
         self._told_why(answer)
+        for body in self._unsaid(last):
+            observe(self.facts, body)
+            yield body
         if not _reported(answer, default=True):
             self.facts.usage = usage = None  # the SDK's own count: no two providers' are alike
         if usage is not None and self._asked:
             yield usage
+
+    def _tiered(self, told: str) -> None:
+        """The wire's own word for the tier: the SDK passes on that of some providers alone."""
+        self.facts.service_tier = told or self.facts.service_tier
 
     async def _next(self, items: AsyncIterator[Any]) -> Any:
         """The next chunk, None at the end. Of some providers the SDK sends the request only now."""
@@ -113,7 +149,7 @@ class Call:
             with self._wire.listening():
                 return await anext(items, None)
         except Exception as error:  # the same, in mid-stream, mapped at one border
-            raise self._mapped(error) from error
+            raise await self._mapped(error) from error
 
     def _check(self) -> None:
         fault = self._wire.fault(over=True)
@@ -131,8 +167,30 @@ class Call:
             unread = None if self.facts.content else self._wire.unread
             raise unread or UpstreamTruncated("The stream ended without a finish_reason.")
 
-    def _mapped(self, error: Exception) -> UpstreamError:
+    def _explained(self, body: Json) -> UpstreamError | None:
+        """Let the choices say why they end as the provider does; what it says that it failed of."""
+        told = self._wire.told
+        for choice in body.get("choices") or ():
+            word = told.reasons.get(number(choice))
+            if word is not None:
+                explain(choice, word)
+            if word is not None and told.matched:
+                choice["stop_reason"] = told.matched  # as vLLM says it
+        return told.error
+
+    def _unsaid(self, like: Json) -> Iterator[Json]:
+        """The ends of choices that the SDK keeps to itself: of several it tells one alone."""
+        for choice, word in self._wire.told.reasons.items():
+            if choice not in self._ended:
+                body = chunk_like(like, choice, {})
+                explain(body["choices"][0], word)
+                yield body
+
+    async def _mapped(self, error: Exception) -> UpstreamError:
         found = mapped(error, self._wire)
+        if self._made is not None and not self._wire.asked and may_be_callers(error, found):
+            member = await culprit(*self._made, self._body, self._owner)
+            found = found if member is None else untranslated(found, member)
         if isinstance(found, UpstreamMalformed):
             found.worked = bool(self._wire.status) and not is_page(self._wire.kept)
         if not isinstance(found, UpstreamStatus):  # a reply with a status explains itself
@@ -149,6 +207,10 @@ def plain_body(answer: Any) -> Json:
     plain = _readable(dict(body))
     for choice in plain.get("choices") or ():
         choice.setdefault("finish_reason", None)
+        message = choice.get("message") or {}
+        refusal = (message.get("provider_specific_fields") or {}).get("refusal")
+        if refusal is not None:  # OpenAI's own member, which the SDK puts away there
+            message.setdefault("refusal", refusal)
     return plain
 
 
@@ -189,10 +251,6 @@ def _so_far(answer: Any, facts: Facts) -> Usage | None:
     if not told:
         return facts.usage
     written = max(usage.output_tokens for usage in told)
-    return Usage(
-        input_tokens=max(usage.input_tokens for usage in told),
-        output_tokens=written * (written * _CHARACTERS_PER_TOKEN >= facts.output_characters),
-        cached_input_tokens=max(usage.cached_input_tokens for usage in told),
-        reasoning_tokens=max(usage.reasoning_tokens for usage in told),
-        estimated=True,
-    )
+    most = {f.name: max(getattr(usage, f.name) for usage in told) for f in fields(Usage)}
+    most["output_tokens"] *= written * _CHARACTERS_PER_TOKEN >= facts.output_characters
+    return Usage(**most | {"estimated": True})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -15,31 +14,13 @@ _REASONS = {"COMPLETE": "stop", "STOP_SEQUENCE": "stop", "MAX_TOKENS": "length",
 
 
 def read_cohere() -> None:
-    """Let the SDK read Cohere's streams with ``chunk_of``, and the reasons of whole replies."""
+    """Let the SDK read Cohere's streams with ``chunk_of``."""
     theirs: Any = importlib.import_module("litellm.llms.cohere.common_utils")
 
     def converted(reader: Any, chunk: str) -> Json:
         return chunk_of(chunk)
 
     theirs.CohereV2ModelResponseIterator.convert_str_chunk_to_generic_chunk = converted
-    config: Any = importlib.import_module("litellm.llms.cohere.chat.v2_transformation")
-    config.CohereV2ChatConfig.transform_response = _with_reason(
-        config.CohereV2ChatConfig.transform_response
-    )
-
-
-def _with_reason(transform: Callable[..., Any]) -> Callable[..., Any]:
-    """The SDK says ``stop`` of every whole reply, of tool calls and where a limit cut it short."""
-
-    def transformed(reader: Any, *args: Any, **named: Any) -> Any:
-        reply = transform(reader, *args, **named)
-        told = (named["raw_response"] if "raw_response" in named else args[1]).json()
-        reason = _REASONS.get(told.get("finish_reason") or "")
-        if reason is not None:
-            reply.choices[0].finish_reason = reason
-        return reply
-
-    return transformed
 
 
 def chunk_of(line: str | bytes) -> Json:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import functools
 import struct
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from headgate_core.endpoints import CHAT
+from headgate_core.errors import UpstreamError
 from headgate_core.types import Json
+from headgate_gateway.sdk.lost_values import lost
 
 FUNCTIONS = {"embeddings": "aembedding", "rerank": "arerank", "moderations": "amoderation"}
 """The endpoint below ``/v1`` to the SDK's function."""
@@ -19,7 +22,7 @@ _CHAT = """
     frequency_penalty presence_penalty repetition_penalty max_tokens max_completion_tokens
     min_tokens stream stream_options user modalities audio prediction reasoning_effort reasoning
     include_reasoning thinking verbosity service_tier speed store safety_identifier
-    prompt_cache_key prompt_cache_retention web_search_options cache_control context_management
+    prompt_cache_key web_search_options cache_control context_management
     safety_settings safetySettings documents safe_prompt chat_template_kwargs stop_token_ids
     guided_json guided_regex guided_choice guided_grammar
 """
@@ -41,37 +44,102 @@ _OURS = frozenset({"model", "messages", "input", "stream", "stream_options", "us
 """Filled in or taken care of by the SDK or by us, whatever the model."""
 
 
+_ASKS_NOTHING: Mapping[str, Sequence[Any]] = {
+    "n": (1,),
+    "logprobs": (False,),
+    "store": (False,),
+    "stop": ([],),
+    "tools": ([],),
+    "functions": ([],),
+    "tool_choice": ("auto",),
+    "parallel_tool_calls": (True,),
+    "response_format": ({"type": "text"},),
+    "modalities": (["text"],),
+}
+"""Values that ask for what every model does anyway; the SDK refuses them where it can."""
+_JUDGED = ("temperature", "top_p", "reasoning_effort")
+"""Parameters of which the SDK takes some values and refuses others, by the model."""
+
+
 def passed(body: Json, more: Collection[str]) -> Json:
-    """What of the body may reach the SDK: ``PASSED`` and the operator's ``more``."""
-    return {k: v for k, v in body.items() if k in PASSED or k in more}
+    """What of the body may reach the SDK: ``PASSED`` and the operator's ``more``.
+
+    What asks for nothing stays behind: null, and the values of ``_ASKS_NOTHING``.
+    """
+    kept = {k: v for k, v in body.items() if k in PASSED or k in more}
+    return {k: v for k, v in kept.items() if v is not None and v not in _ASKS_NOTHING.get(k, ())}
 
 
 def foreign(body: Json, more: Collection[str]) -> list[str]:
-    """Members with a value that ``passed`` leaves out and the provider does not read itself."""
-    rest = body.keys() - passed(body, more).keys() - TAKEN_CARE_OF
+    """Members with a value that neither ``PASSED`` nor ``more`` names, nor the provider reads."""
+    rest = body.keys() - PASSED - TAKEN_CARE_OF - set(more)
     return sorted(name for name in rest if body[name] is not None)
 
 
+def insist_on_service(sdk: Any, model: str, api_base: str) -> None:
+    """Raises ``UpstreamError`` where neither the model's name nor its address says whose it is."""
+    if model.split("/", 1)[0] in sdk.provider_list:
+        return
+    try:
+        sdk.get_llm_provider(model, api_base=api_base or None)
+    except sdk.exceptions.BadRequestError as error:
+        failure = UpstreamError("No service is known by the name of the target's model.")
+        failure.detail = (
+            f"litellm knows no service that has a model {model!r}: the name begins with that of "
+            "its service, as in `anthropic/claude-haiku-4-5`."
+        )
+        raise failure from error
+
+
 def unsupported_by(sdk: Any, endpoint: str, model: str, body: Json) -> list[str]:
-    """Members of OpenAI's own that the SDK knows this model not to take.
+    """Members of the body that this model would not get, as far as the SDK and we know.
 
     Of a provider that the SDK has no list for nothing is known, and of embeddings its lists are
     those of chat models: there the SDK's own refusal is the answer.
     """
-    taken = sdk.get_supported_openai_params(model=model) if endpoint == CHAT else None
+    if endpoint != CHAT or (found := _placed(sdk, model)) is None:
+        return []
+    name, provider = found
+    taken = sdk.get_supported_openai_params(model=name, custom_llm_provider=provider)
     if taken is None:
         return []
-    known = set(sdk.constants.OPENAI_CHAT_COMPLETION_PARAMS) - _OURS
-    return [
-        name
-        for name, value in body.items()
-        if name in known and name not in taken and value is not None and not _nothing(name, value)
+    asked = passed(body, body)
+    known = set(sdk.constants.DEFAULT_CHAT_COMPLETION_PARAM_VALUES) & PASSED - _OURS
+    refused = [k for k in asked if k in known and k not in taken]
+    rest = {k: v for k, v in asked.items() if k not in refused}
+    refused += lost(sdk, provider, name, rest)
+    return refused + [
+        k
+        for k in _JUDGED
+        if k not in refused
+        and isinstance(rest.get(k), str | float | int)
+        and _refuses(sdk, provider, name, k, rest[k])
     ]
 
 
-def _nothing(name: str, value: Any) -> bool:
-    """Values that ask for what every model does anyway."""
-    return (name == "n" and value == 1) or value in (False, [])
+@functools.lru_cache(maxsize=1024)
+def _placed(sdk: Any, model: str) -> tuple[str, str] | None:
+    """The model's name without its service, and the service; None = the SDK knows none."""
+    service, _, name = model.partition("/")
+    if name and service in sdk.provider_list:
+        return name, service
+    try:
+        name, service, *_ = sdk.get_llm_provider(model)
+    except sdk.exceptions.BadRequestError:
+        return None
+    return name, service
+
+
+@functools.lru_cache(maxsize=4096)
+def _refuses(sdk: Any, provider: str, model: str, name: str, value: Any) -> bool:
+    """Whether the SDK, asked for a translation of this one parameter, has none."""
+    try:
+        sdk.utils.get_optional_params(model=model, custom_llm_provider=provider, **{name: value})
+    except sdk.exceptions.BadRequestError:
+        return True
+    except Exception:  # noqa: BLE001 - of what else is wrong the call itself tells
+        return False
+    return False
 
 
 def encoded(body: Json, wanted: object) -> Json:

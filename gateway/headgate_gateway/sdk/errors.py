@@ -15,10 +15,12 @@ from headgate_core.errors import (
     UpstreamStatus,
     UpstreamTimeout,
     UpstreamUnreachable,
+    UpstreamUntranslated,
 )
 from headgate_gateway.sdk.classes import NO_CALL, classified
 from headgate_gateway.sdk.fetches import refused_fetch
 from headgate_gateway.sdk.wire import Wire
+from headgate_gateway.upstream import broken
 
 log = logging.getLogger("headgate.providers")
 
@@ -39,9 +41,23 @@ _NO_CONNECTION = frozenset({"ConnectError", "ConnectTimeout", "ClientConnectorEr
 """What the SDK's HTTP clients raise before anything was sent."""
 _CONNECTED = frozenset({"ClientOSError", "ConnectionResetError", "BrokenPipeError"})
 """What is behind them where there was a connection, and it broke."""
+_CLIENTS = frozenset(
+    [
+        "aiohttp",
+        "azure",
+        "boto3",
+        "botocore",
+        "google",
+        "grpc",
+        "httpcore",
+        "httpx",
+        "msal",
+        "requests",
+        "urllib3",
+    ]
+)
+"""Packages that connect, or look for credentials; whatever they raise is no caller's fault."""
 _NO_TIME = frozenset({"Timeout", "APITimeoutError", "TimeoutException", "ReadTimeout"})
-_CONTEXT = re.compile(r" ssl:<[^>]*>")
-"""An object of the interpreter in the words of the SDK's HTTP client."""
 
 
 def mapped(error: Exception, wire: Wire | None = None) -> UpstreamError:
@@ -59,6 +75,37 @@ def mapped(error: Exception, wire: Wire | None = None) -> UpstreamError:
     if wire is not None and wire.failure is not None:
         return UpstreamUnreachable("The connection to the upstream broke before a reply came.")
     return classified(error, plain(str(getattr(error, "message", "") or error)))
+
+
+def may_be_callers(error: Exception, found: UpstreamError) -> bool:
+    """Whether an exception, raised before anything was sent, may be about the caller's request.
+
+    Not where it is about the key or the model, nor where a client that is not watched has sent.
+    """
+    if any(_is_of_clients(cause) for cause in _chain(error)):
+        return False
+    if isinstance(found, UpstreamStatus):
+        return found.http_status in (400, 422) and found.error_code not in _CODES.values()
+    return type(found) is UpstreamError
+
+
+def untranslated(found: UpstreamError, member: str) -> UpstreamUntranslated:
+    """What was found, as the fault of a member of the caller's; empty = of no single one."""
+    what = f"`{member}`" if member else "this request"
+    failure = UpstreamUntranslated(
+        f"The SDK for this provider cannot translate {what} as it is. Nothing was sent.",
+        param=member or None,
+        code=None if member else "invalid_request",
+    )
+    failure.detail = failure.message
+    if isinstance(found, UpstreamStatus) and found.message != NO_CALL:
+        failure.message = f"{failure.message} It says: {found.message}"
+    return failure
+
+
+def _is_of_clients(error: BaseException) -> bool:
+    package = type(error).__module__.partition(".")[0]
+    return package in _CLIENTS or isinstance(error, OSError | ImportError)
 
 
 def _answered(error: Exception, wire: Wire) -> UpstreamError:
@@ -82,10 +129,7 @@ def unreachable(error: BaseException) -> UpstreamUnreachable | None:
     cause = _behind(error, _NO_CONNECTION)
     if cause is None or _behind(error, _CONNECTED) is not None:
         return None
-    said = _CONTEXT.sub("", str(cause)) or type(cause).__name__
-    failure = UpstreamUnreachable(f"Cannot reach the upstream: {said}.")
-    failure.sent = False
-    return failure
+    return broken.unreachable(cause, sent=False)
 
 
 def plain(message: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from headgate_core.errors import UpstreamStatus
+from headgate_core.errors import UpstreamUntranslated
 
 
 def fetch_nothing(sdk: Any) -> None:
@@ -23,16 +23,14 @@ def fetch_nothing(sdk: Any) -> None:
     gate.validate_url = refuse
 
 
-def refused_fetch(error: BaseException) -> UpstreamStatus | None:
+def refused_fetch(error: BaseException) -> UpstreamUntranslated | None:
     """The caller's fault behind an exception of the SDK, if it is an address not fetched."""
     cause: BaseException | None = error
     while cause is not None:
         if type(cause).__name__ == "SSRFError":
-            return UpstreamStatus(
+            return UpstreamUntranslated(
                 "This model takes images and files as data alone, and the gateway fetches "
                 "nothing for its callers: send them as `data:` URLs.",
-                upstream_status=400,
-                upstream_code="unsupported_parameter",
                 param="messages",
             )
         cause = cause.__cause__ or cause.__context__

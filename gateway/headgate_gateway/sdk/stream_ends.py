@@ -10,7 +10,9 @@ from typing import Any, Protocol
 
 from headgate_core.errors import UpstreamError, UpstreamMalformed
 from headgate_core.types import Json
+from headgate_gateway.replies.tiers import served_tier
 from headgate_gateway.sdk.frames import Frames, exception_of
+from headgate_gateway.sdk.reasons import failed, stated
 from headgate_gateway.sse import SseEvent, SseSplitter
 from headgate_gateway.upstream import lenient_json
 from headgate_gateway.upstream.errors import named_error, reported
@@ -47,6 +49,12 @@ class Ends:
     """The last event came; what follows it does not matter, nor what becomes of the connection."""
     error: UpstreamError | None = None
     """The provider reported an error instead of going on."""
+    reasons: dict[int, str] = field(default_factory=dict)
+    """Why each choice ends, in the provider's own word."""
+    matched: str = ""
+    """The caller's stop sequence that ended the text, where the provider says which."""
+    tier: str = ""
+    """The service tier that it says it serves."""
     _stopped: bool = False
     _parts: dict[object, bool] = field(default_factory=dict)
     """The choices or candidates seen so far, and whether each has given its reason."""
@@ -57,19 +65,24 @@ class Ends:
         return self._stopped or bool(self._parts and (self.closed or all(self._parts.values())))
 
     def read(self, body: Json, name: str = "") -> None:
-        """One event; ``name`` is what stands in its frame, where its frame has one."""
+        """One event, or a whole reply; ``name`` stands in its frame, where its frame has one."""
         if self.error is None:
             self.error = reported(body) if name == "" else None
+        self.tier = served_tier(body) or self.tier
+        for choice, word in stated(body):
+            self.reasons[choice] = word
+            self.error = self.error or failed(word)
         kind = body.get("type") or name
         if isinstance(body.get("choices"), list):
             self._told(body["choices"], "finish_reason")
-        elif isinstance(body.get("candidates"), list):
+        elif isinstance(body.get("candidates"), list) and body["candidates"]:
             self._told(body["candidates"], "finishReason")
         elif "usageMetadata" in body or "promptFeedback" in body:
             blocked = body.get("promptFeedback") or {}
             self._mark(bool(isinstance(blocked, dict) and blocked.get("blockReason")))
         elif kind in _ANTHROPIC:
             delta = body.get("delta") or {}
+            self._sequence(delta)
             self.closed = self.closed or kind == "message_stop"
             self._mark(self.closed or bool(kind == "message_delta" and delta.get("stop_reason")))
         elif kind in _COHERE:
@@ -77,8 +90,14 @@ class Ends:
         else:
             self._others(body, kind if isinstance(kind, str) else "")
 
+    def _sequence(self, message: Json) -> None:
+        sequence = message.get("stop_sequence")
+        self.matched = sequence if isinstance(sequence, str) else self.matched
+
     def _others(self, body: Json, kind: str) -> None:
-        if kind.startswith("response."):
+        if kind == "message":  # of Anthropic's, in one piece
+            self._sequence(body)
+        elif kind.startswith("response."):
             self._mark(kind in _RESPONSES)
         elif kind in _CONVERSE:
             self._mark(kind == "messageStop")

@@ -6,10 +6,9 @@ the caller's mistake. So its HTTP transports are watched: the status, the header
 
 from __future__ import annotations
 
-import importlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -19,38 +18,48 @@ from headgate_core.errors import (
     UpstreamTimeout,
     UpstreamTruncated,
 )
-from headgate_core.types import Json
 from headgate_gateway.replies.salvage import is_page
-from headgate_gateway.sdk.stream_ends import Framing, framing
+from headgate_gateway.sdk.stream_ends import Ends, Framing, framing
 from headgate_gateway.sse import SseTooLarge
 from headgate_gateway.upstream import lenient_json
-from headgate_gateway.upstream.errors import reported, status_error
+from headgate_gateway.upstream.errors import status_error
 
 _KEPT = 1024 * 1024
 """Bytes of a reply in one piece that are kept to see what is wrong with it."""
 _HEAD = 16
 _TOKENS = re.compile(rb'"\w*(?:usage|token|eval_count)\w*"\s*:\s*[{\d]', re.IGNORECASE)
 """A member that counts tokens, by whatever name a provider gives it."""
-_TRANSPORTS = (
-    ("litellm.llms.custom_httpx.aiohttp_transport", "LiteLLMAiohttpTransport"),
-    ("httpx", "AsyncHTTPTransport"),
-)
 _NO_TIME = frozenset({"TimeoutException", "ReadTimeout", "WriteTimeout", "PoolTimeout"})
-_current: ContextVar[Wire | None] = ContextVar("headgate_wire", default=None)
+current: ContextVar[Wire | None] = ContextVar("headgate_wire", default=None)
+"""The wire of the call that the SDK is at work for."""
 
-Send = Callable[[Any, Any], Awaitable[Any]]
+
+class NothingGoesOut(Exception):
+    """The wire is dry."""
 
 
 class Wire:
     """The last reply that a call of the SDK got; ``status`` is 0 before there is one."""
 
-    def __init__(self, owner: str = "") -> None:
-        """``owner`` names the provider that the call is for."""
+    def __init__(self, owner: str = "", *, dry: bool = False) -> None:
+        """``owner`` names the provider that the call is for; ``dry`` lets nothing out."""
         self.owner = owner
-        self.asks()
+        self.asked = False
+        """Whether the SDK has had a request to send."""
+        self._dry = dry
+        self._forget()
 
     def asks(self) -> None:
-        """A request goes out; what an earlier one got (a token for the real one) is forgotten."""
+        """A request goes out; what an earlier one got (a token for the real one) is forgotten.
+
+        Raises ``NothingGoesOut`` on a dry wire.
+        """
+        self.asked = True
+        if self._dry:
+            raise NothingGoesOut
+        self._forget()
+
+    def _forget(self) -> None:
         self.status = 0
         self.headers: dict[str, str] = {}
         self.failure: Exception | None = None
@@ -70,16 +79,16 @@ class Wire:
     @contextmanager
     def listening(self) -> Iterator[Wire]:
         """Requests of the SDK within the block are this call's."""
-        token = _current.set(self)
+        token = current.set(self)
         try:
             yield self
         finally:
-            _current.reset(token)
+            current.reset(token)
 
     def answered(self, status: int, headers: dict[str, str]) -> None:
         """A reply has begun."""
         self.status, self.headers = status, headers
-        if status < 400:
+        if not self._refused:
             self._framing = framing(headers.get("content-type", ""), b"")
 
     def take(self, data: bytes) -> None:
@@ -121,6 +130,36 @@ class Wire:
         return heads or _TOKENS.search(self._kept) is not None
 
     @property
+    def told(self) -> Ends:
+        """What the reply says about its end: a stream so far, one in one piece as a whole."""
+        if self._refused:
+            return Ends(error=status_error(self.status, self.headers, self.kept))
+        if self._framing is not None:
+            return self._framing.ends
+        found = Ends()
+        with suppress(AttributeError, TypeError, ValueError):
+            body: Any = lenient_json.loads(self.kept)
+            for one in body if isinstance(body, list) else [body]:
+                found.read(one)
+        return found
+
+    @property
+    def tells_units(self) -> bool | None:
+        """Whether a reranker tells what it bills; the SDK makes it up. None = it cannot be seen."""
+        return None if not self._kept or self._is_foreign() else b'"search_units"' in self._kept
+
+    @property
+    def tier(self) -> str:
+        """The service tier that a stream has told so far; empty = none."""
+        told = self._framing.ends.tier if self._framing is not None else ""
+        return told or self.headers.get("x-gemini-service-tier", "")
+
+    @property
+    def _refused(self) -> bool:
+        """Whether the status says that this is no answer; redirects are not followed."""
+        return self.status >= 300
+
+    @property
     def knows(self) -> bool:
         """Whether the reply is a stream of a provider whose end is known, so far."""
         return self._watched and self._framing is not None and self._framing.ends.known
@@ -130,8 +169,8 @@ class Wire:
 
         ``over`` says that nothing more will be read, though the body may go on.
         """
-        if self.status >= 400:
-            return status_error(self.status, self.headers, bytes(self._kept))
+        if self._refused:
+            return self.told.error
         if self._framing is not None:
             return self._stream_fault(self._framing, over=over or self.over)
         if self.failure is not None:
@@ -141,7 +180,7 @@ class Wire:
     def _sorted(self, data: bytes) -> bytes:
         """Find out what the body is; the bytes that its framing has not seen."""
         self._kept += data
-        if self.status < 400 and len(self._begun) < _HEAD:
+        if not self._refused and len(self._begun) < _HEAD:
             self._begun = bytes(self._kept)
             self._framing = framing(self.headers.get("content-type", ""), self._begun)
             if self._framing is not None:
@@ -172,13 +211,12 @@ class Wire:
         if not self._kept.strip():
             return UpstreamMalformed("The upstream's reply is empty.")
         try:
-            body: Any = lenient_json.loads(self.kept)
+            lenient_json.loads(self.kept)
         except ValueError:
             failure = UpstreamMalformed("The upstream's reply is not JSON.")
             failure.worked = not is_page(self.kept)
             return failure
-        found: Json | None = body[0] if isinstance(body, list) and body else body
-        return reported(found) if isinstance(found, dict) else None
+        return self.told.error
 
     def _is_foreign(self) -> bool:
         """Whether it may be a stream in a form of its own, of which nothing can be told."""
@@ -194,58 +232,5 @@ class Wire:
 
 def owner() -> str:
     """The provider whose call the SDK is at work for now; empty = none."""
-    wire = _current.get()
+    wire = current.get()
     return wire.owner if wire is not None else ""
-
-
-def watch() -> None:
-    """Let the SDK's HTTP transports tell the call's ``Wire`` what they get."""
-    for module, name in _TRANSPORTS:
-        transport: Any = getattr(importlib.import_module(module), name)
-        if not hasattr(transport.handle_async_request, "watched"):
-            transport.handle_async_request = _watched(transport.handle_async_request)
-
-
-def _watched(send: Send) -> Send:
-    failures = _failures()
-
-    async def handle_async_request(transport: Any, request: Any) -> Any:
-        wire = _current.get()
-        if wire is None:
-            return await send(transport, request)
-        wire.asks()
-        try:
-            response = await send(transport, request)
-        except failures as error:
-            wire.failure = error
-            raise
-        wire.answered(response.status_code, {k.lower(): v for k, v in response.headers.items()})
-        _tap(response, wire, failures)
-        return response
-
-    handle_async_request.watched = True  # type: ignore[attr-defined]
-    return handle_async_request
-
-
-def _tap(response: Any, wire: Wire, failures: tuple[type[Exception], ...]) -> None:
-    """Everything that reads a reply's body does so by ``aiter_bytes``, decompressed."""
-    read: Callable[..., Any] = response.aiter_bytes
-
-    async def aiter_bytes(chunk_size: int | None = None) -> AsyncIterator[bytes]:
-        del response.aiter_bytes  # once: afterwards the body is told again from memory
-        try:
-            async with aclosing(read(chunk_size)) as pieces:
-                async for data in pieces:
-                    wire.take(data)
-                    yield data
-        except failures as error:
-            wire.ends(error)
-            raise
-        wire.ends()
-
-    response.aiter_bytes = aiter_bytes
-
-
-def _failures() -> tuple[type[Exception], ...]:
-    httpx: Any = importlib.import_module("httpx")
-    return (httpx.HTTPError, httpx.StreamError, OSError)

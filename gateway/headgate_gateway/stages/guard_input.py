@@ -12,8 +12,8 @@ from headgate_core.context import Context
 from headgate_core.errors import InvalidRequest
 from headgate_core.ports import Guards, Stopped
 from headgate_core.types import At, Verdict
-from headgate_gateway.caller_texts import CallerTexts, Place, Run, at_least, copied
-from headgate_gateway.part_runs import as_one, glued
+from headgate_gateway.caller_texts import CallerTexts, Parts, Place, at_least, copied
+from headgate_gateway.part_runs import WAYS, Run, runs_of
 from headgate_gateway.plan import RoutePlan
 from headgate_gateway.replies.refusal import refuse
 from headgate_gateway.text_blocks import Blocks
@@ -80,33 +80,46 @@ class _Checking:
         """
         blocks = Blocks(self.guards, self.at, self.verdicts)
         await blocks.mask(found.texts)
-        for run in reversed(found.runs):
-            await self._together(run)
+        await self._together(found.lists)
         for place in await blocks.held(found.fixed, all_of_them=False):
             raise _cannot_mask(place)
         return {place.text for place in await blocks.held(found.ids, all_of_them=True)}
 
-    async def _together(self, run: Run) -> None:
-        """What is found only where parts meet makes one part of them, masked.
+    async def _together(self, lists: Sequence[Parts]) -> None:
+        """What is found only where parts meet makes one part of those that it touches, masked.
 
-        Models get them in one piece or with line ends between, so they are looked at in both ways.
+        Models get them in one piece or with line ends between, so they are looked at in all ways.
         """
-        texts = run.texts()
-        lines, words = "\n".join(texts), glued(texts)
-        apart = await self._cleared(lines, run.subject)
-        whole = await self._cleared(words, run.subject) if words != lines else words
-        if whole != words:
-            as_one(run, whole)
-        elif apart != lines:
-            as_one(run, apart)
-
-    async def _cleared(self, text: str, subject: str) -> str:
         found: list[Verdict] = []
+        clean: set[tuple[int, int, str]] = set()
         try:
-            return await self.guards.check(self.at, text, subject, found) or ""
+            for way in WAYS:
+                await self._one_way(lists, way, clean, found)
         finally:
-            known = {_what(v) for v in self.verdicts if v.subject == subject}
-            self.verdicts += [v for v in found if _what(v) not in known]
+            known = {(v.subject, _what(v)) for v in self.verdicts}
+            said = {(v.subject, _what(v)): v for v in found}
+            self.verdicts += [v for what, v in said.items() if what not in known]
+
+    async def _one_way(
+        self,
+        lists: Sequence[Parts],
+        way: frozenset[int],
+        clean: set[tuple[int, int, str]],
+        found: list[Verdict],
+    ) -> None:
+        places: list[Place] = []
+        for parts in lists:
+            for run in runs_of(parts.content):
+                run.join(way)
+                key = id(parts.content), run.start, run.text
+                if key not in clean:
+                    clean.add(key)
+                    places.append(Place(parts.content, run, run.text, parts.subject))
+        dirty = await Blocks(self.guards, self.at, found).replaced(places)
+        for place, replaced in sorted(dirty, key=lambda one: -one[0].member.start):
+            joined: Run = place.member
+            inside = slice(joined.start, joined.start + len(joined.texts))
+            place.holder[inside] = joined.merged(replaced, place.holder[inside])
 
 
 def _sorted(ctx: Context) -> tuple[Any, Any, dict[At, CallerTexts]]:

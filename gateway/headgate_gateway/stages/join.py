@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar
 
 import orjson
@@ -21,7 +22,7 @@ from headgate_gateway.idempotency.answers import (
     packed,
     replayed,
 )
-from headgate_gateway.idempotency.claims import LEASE_S, Claims, Place
+from headgate_gateway.idempotency.claims import LEASE_S, Claim, Claims, Place
 from headgate_gateway.idempotency.errors import IdempotencyInFlight
 from headgate_gateway.plan import RoutePlan
 from headgate_gateway.replies.chunks import reply_of, wants_usage, whole
@@ -60,7 +61,7 @@ class Join:
         place, digest = _place(ctx), _digest(ctx)
         deadline = self.clock() + WAIT_S
         while True:
-            claim = await asyncio.to_thread(self.claims.claim, place, digest, ctx.call_id)
+            claim = await self._claimed(place, digest, ctx)
             if claim.state == "mine":
                 work = _Work(self, place, ctx)
                 ctx.notes[self.name] = work
@@ -80,6 +81,33 @@ class Join:
                     param="Idempotency-Key",
                 )
             await self.sleep(POLL_S)
+
+    async def _claimed(self, place: Place, digest: str, ctx: Context) -> Claim:
+        """The claim; where the caller hangs up meanwhile, the call's end gives the key back."""
+        asking = asyncio.ensure_future(
+            asyncio.to_thread(self.claims.claim, place, digest, ctx.call_id)
+        )
+        try:
+            return await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            # A thread cannot be taken back: the key may be this call's in a moment.
+            ctx.closers.append(partial(_give_back, self.claims, asking, place, ctx.call_id))
+            raise
+
+
+async def _give_back(
+    claims: Claims, asking: asyncio.Future[Claim], place: Place, call_id: str
+) -> None:
+    await asyncio.wait([asking])
+    if asking.exception() is None and asking.result().state == "mine":
+        await _released(claims, place, call_id)
+
+
+async def _released(claims: Claims, place: Place, call_id: str) -> None:
+    try:
+        await asyncio.to_thread(claims.release, place, call_id)
+    except StoreError as error:
+        log.warning("call %s holds its key for %g s more: %s", call_id, LEASE_S, error)
 
 
 @dataclass(slots=True)
@@ -143,10 +171,7 @@ class _Work:
                 refusal.add(event)
             await self._keep(reply, refusal)
         if not self._answered:
-            try:
-                await asyncio.to_thread(self._claims.release, self._place, ctx.call_id)
-            except StoreError as error:
-                log.warning("call %s holds its key for %g s more: %s", ctx.call_id, LEASE_S, error)
+            await _released(self._claims, self._place, ctx.call_id)
 
     async def _keep(self, reply: Reply, made: Collected) -> None:
         answer = b""

@@ -39,12 +39,13 @@ class Remember:
             ctx.reply = replace(ctx.reply, events=self._kept(ctx, ctx.reply))
 
     async def _kept(self, ctx: Context, reply: Reply) -> Events:
-        keep = True
+        keep, ended = True, False
         async with closing(reply.events) as events:
             async for event in events:
                 if isinstance(event, Chunk):
                     keep = keep and self._plain(event.body, len(ctx.citations))
-                elif isinstance(event, Done) and keep and not ctx.refused and ctx.answer:
+                    ended = ended or bool(finishes(event.body))
+                elif isinstance(event, Done) and keep and ended and not ctx.refused and ctx.answer:
                     model = reply.facts.model or ctx.asked_model
                     await self._keep(ctx, whole("", model, ctx.answer, "stop"))
                 yield event
@@ -58,7 +59,7 @@ class Remember:
 
     @staticmethod
     def _plain(body: Json, cited: int) -> bool:
-        """Whether there is nothing but text in it, which is all that a hit can say again."""
+        """Whether it holds text alone, all that a hit can say again, and no end but ``stop``."""
         return all(c["finish_reason"] == "stop" for c in finishes(body)) and all(
             int(c.get("index") or 0) == 0 and not c.get("logprobs") and _text_alone(part(c), cited)
             for c in body.get("choices") or ()

@@ -11,11 +11,9 @@ from headgate_core.errors import UpstreamMalformed, UpstreamTruncated
 from headgate_core.reply import Chunk, Event, Facts, Raw
 from headgate_core.types import Json
 from headgate_gateway.replies.chunks import observe, observe_spent
-from headgate_gateway.replies.texts import part
-from headgate_gateway.replies.tool_numbers import Calls
 from headgate_gateway.sse import SseEvent, SseSplitter, SseTooLarge, encode, encode_named
+from headgate_gateway.upstream.broken import cut_off
 from headgate_gateway.upstream.errors import named_error, parsed, reported
-from headgate_gateway.upstream.http import reason
 from headgate_gateway.upstream.lenient_json import Mended
 
 if TYPE_CHECKING:
@@ -59,8 +57,6 @@ class ChatStream:
         self._asked = asked
         self._finished: dict[int, bool] = {}
         """The choices seen so far and whether each has stated its finish_reason."""
-        self._calls: dict[int, Calls] = {}
-        """The tool calls of choices that have not stated their finish_reason."""
         self._usage: Event | None = None
 
     def take(self, event: SseEvent) -> Event | None:
@@ -91,7 +87,9 @@ class ChatStream:
     @property
     def _closed(self) -> bool:
         """Whether a ``[DONE]`` says enough: some servers send it after a failure as well."""
-        calls = [call for known in self._calls.values() for call in known.known]
+        spoken = self._facts.spoken
+        cut = [index for index, done in self._finished.items() if not done]
+        calls = [call for index in cut for call in spoken[index].calls.known]
         return self.ended and self._facts.content and all(call.readable for call in calls)
 
     def _read(self, body: Json) -> None:
@@ -103,20 +101,11 @@ class ChatStream:
                     index = int(choice.get("index") or 0)
                     done = self._finished.get(index, False)
                     self._finished[index] = done or bool(choice.get("finish_reason"))
-                    self._keep_calls(index, choice)
         except (AttributeError, TypeError, ValueError) as error:
             raise UpstreamMalformed("A chunk is not shaped like a chat completion.") from error
         if failure is not None:
             observe_spent(self._facts, body)
             raise failure
-
-    def _keep_calls(self, index: int, choice: Json) -> None:
-        if self._finished[index]:
-            self._calls.pop(index, None)
-        elif pieces := part(choice).get("tool_calls"):
-            known = self._calls.setdefault(index, Calls())
-            for _ in known.place(pieces, whole="message" in choice):
-                pass
 
     def _without_usage(self, body: Json) -> Event:
         own = {k: body[k] for k in _ENVELOPE if k in body}
@@ -150,7 +139,7 @@ async def events(response: ClientResponse, stream: Sorter) -> AsyncGenerator[Eve
     except SseTooLarge as error:
         raise UpstreamMalformed(f"The stream holds {error}.") from error
     except (aiohttp.ClientError, OSError) as error:
-        raise UpstreamTruncated(f"The stream was cut off: {reason(error)}.") from error
+        raise cut_off("The stream", error) from error
     last = _last(splitter.rest(), stream)
     if last is not None:
         yield last

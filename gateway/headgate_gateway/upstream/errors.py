@@ -21,7 +21,10 @@ CALLERS = (
 )
 """How codes begin of failures that the caller can mend; others, of credentials say, are not his."""
 THROTTLED = ("rate_limit_exceeded", "rate_limit_error")
-_CREDENTIALS = (401, 402, 403)
+LONGEST_WAIT_S = 30 * 86400.0
+"""No upstream can mean a longer wait; its number is taken for this one."""
+CREDENTIALS = (401, 402, 403)
+"""Statuses that refuse our keys."""
 _STATUSES = {
     **dict.fromkeys(THROTTLED, 429),
     **dict.fromkeys(("insufficient_quota", "quota_exceeded", "resource_exhausted"), 429),
@@ -42,7 +45,7 @@ def status_error(status: int, headers: Mapping[str, str], raw: bytes) -> Upstrea
     """The error of a reply with an error status; its body may be in anybody's dialect, or none."""
     error = _error_of(_json(raw))
     said = _message(error) or f"The upstream answered {status}."
-    if status in _CREDENTIALS:
+    if status in CREDENTIALS:
         # Words of our own where the upstream's may name our credentials.
         said = f"The upstream refused the gateway's credentials ({status})."
     failure = UpstreamStatus(
@@ -102,6 +105,11 @@ def _meant(error: Json) -> int | None:
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds of ``retry-after-ms`` or ``retry-after`` (seconds or a date), if they make sense."""
+    wait_s = _asked_wait(headers)
+    return None if wait_s is None else min(wait_s, LONGEST_WAIT_S)
+
+
+def _asked_wait(headers: Mapping[str, str]) -> float | None:
     milliseconds = _number(headers.get("retry-after-ms", ""))
     if milliseconds is not None:
         return milliseconds / 1000

@@ -6,20 +6,17 @@ import asyncio
 import ssl
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from headgate_core.egress import guard
 from headgate_core.errors import (
-    ConfigurationError,
     UpstreamMalformed,
     UpstreamTimeout,
     UpstreamTooLarge,
     UpstreamTruncated,
-    UpstreamUnreachable,
 )
 from headgate_core.ports import ModelRequest
 from headgate_core.reply import Facts
 from headgate_gateway.replies.salvage import is_page, salvage
+from headgate_gateway.upstream.broken import cut_off, unreachable
 from headgate_gateway.upstream.errors import parsed, reported, status_error
 
 if TYPE_CHECKING:
@@ -33,31 +30,6 @@ MOST_AFTER_END = 64 * 1024
 """Bytes that may follow the end of a complete reply."""
 MOST_OF_AN_ERROR = 1024 * 1024
 """Bytes of an error body that are read."""
-
-
-def authorities(path: str) -> ssl.SSLContext:
-    """Trust in the certificates of a PEM file alone. Raises ``ConfigurationError``."""
-    try:
-        return ssl.create_default_context(cafile=path)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(
-            f"`ca_file`: {path} cannot be read as certificates in PEM form ({error})."
-        ) from error
-
-
-def insist_on_address(base_url: str) -> None:
-    """Raises ``ConfigurationError`` for what is no ``http://HOST…`` or ``https://HOST…``."""
-    try:
-        parts = urlsplit(base_url)
-        port_is_one = parts.port != 0
-    except ValueError:
-        parts, port_is_one = urlsplit(""), False
-    host = parts.hostname or ""
-    if parts.scheme not in ("http", "https") or not host or " " in base_url or not port_is_one:
-        raise ConfigurationError(
-            "`base_url`: expected an address such as https://api.openai.com/v1, "
-            f"found {base_url!r}."
-        )
 
 
 class UpstreamHttp:
@@ -99,12 +71,17 @@ class UpstreamHttp:
             late = UpstreamTimeout(f"Connecting took longer than connect_s = {connect_s:g}.")
             late.sent = False
             raise late from error
+        except aiohttp.ClientHttpProxyError as error:
+            raise unreachable(error, sent=False) from error
         except aiohttp.ClientResponseError as error:
-            failure = UpstreamMalformed(f"The reply is not HTTP: {error.message}.")
+            failure = UpstreamMalformed("The reply is not HTTP.")
+            failure.detail = f"The reply is not HTTP: {error.message}."
             failure.worked = False
             raise failure from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise _unreachable(error) from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            # A ValueError: there are words that no request can be sent with.
+            begun = not isinstance(error, aiohttp.ClientConnectorError | ValueError)
+            raise unreachable(error, sent=begun) from error
 
     async def status(self, url: str, headers: Mapping[str, str]) -> int:
         """The status that a GET is answered with. Raises ``UpstreamUnreachable``."""
@@ -116,8 +93,8 @@ class UpstreamHttp:
             )
             async with sent as response:
                 return response.status
-        except (aiohttp.ClientError, OSError) as error:
-            raise _unreachable(error) from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise unreachable(error, sent=False) from error
 
     def let_go(self, response: ClientResponse) -> None:
         """A complete reply: its connection is used again once its body has ended, which is soon."""
@@ -149,17 +126,6 @@ class UpstreamHttp:
                 trust_env=False,
             )
         return self._session
-
-
-def _unreachable(error: Exception) -> UpstreamUnreachable:
-    import aiohttp
-
-    refused = guard.refusal(error)
-    if refused is not None:
-        return refused
-    failure = UpstreamUnreachable(f"Cannot reach the upstream: {reason(error)}.")
-    failure.sent = not isinstance(error, aiohttp.ClientConnectorError)
-    return failure
 
 
 async def _to_the_end(response: ClientResponse) -> None:
@@ -228,10 +194,5 @@ async def read(response: ClientResponse, most: int, pieces: list[bytes] | None =
             if size > most:
                 break
     except (aiohttp.ClientError, OSError) as error:
-        raise UpstreamTruncated(f"The reply was cut off: {reason(error)}.") from error
+        raise cut_off("The reply", error) from error
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-
-def reason(error: BaseException) -> str:
-    """What an exception says, or its name where it says nothing."""
-    return str(error) or type(error).__name__

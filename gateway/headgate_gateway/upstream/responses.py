@@ -9,6 +9,7 @@ from headgate_core.errors import UpstreamError, UpstreamMalformed, UpstreamTrunc
 from headgate_core.reply import Event, Facts
 from headgate_core.types import Json
 from headgate_gateway.replies.chunks import usage_of
+from headgate_gateway.replies.tiers import served_tier
 from headgate_gateway.sse import SseEvent
 from headgate_gateway.upstream.chat_stream import passed
 from headgate_gateway.upstream.errors import parsed, reported
@@ -98,6 +99,7 @@ def _named(facts: Facts, response: Json) -> None:
     """Name, model and usage; the last usage wins."""
     facts.response_id = facts.response_id or str(response.get("id") or "")
     facts.model = facts.model or str(response.get("model") or "")
+    facts.service_tier = served_tier(response) or facts.service_tier
     usage = response.get("usage")
     if usage and not isinstance(usage, dict):
         facts.usage = usage_of(usage)

@@ -29,7 +29,7 @@ class Pii:
     )
     locales: list[Literal["en", "de"]] = field(default_factory=lambda: ["en", "de"])
 
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     cost: ClassVar[int] = 0
     window = addresses.LONGEST_EMAIL + 2
     context: ClassVar[int] = 64

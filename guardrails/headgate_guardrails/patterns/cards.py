@@ -10,13 +10,15 @@ from headgate_core.types import Span
 LONGEST = 26
 """Characters: 19 digits, their separators, and one look behind the last."""
 
-_LISTED = r"(?<!\d,)|(?<=\d{4},)|(?<=[\[,]\d,)|(?<=[\[,]\d{2},)|(?<=[\[,]\d{3},)"
-"""What stands before is no decimal comma; lists of numbers may be written without blanks."""
 _PLAIN = re.compile(
-    rf"(?<![\w./+-])(?:{_LISTED})\d{{12,19}}(?![\w-])(?!\.\d)(?!,\d{{1,3}}(?![\d,\]}}]))"
+    r"(?<![\w./+-])"
+    r"(?:(?<![^\d.,\n(\[]0,)\d{14,19}|(?<!\d,)\d{12,13}(?!,\d))"
+    r"(?![\w-])(?!\.\d)"
 )
+"""Commas are between the columns of a table, too. But ``0,`` within a line begins a fraction, and
+beside commas 12 and 13 digits are more often the number of an article."""
 _GROUPED = re.compile(
-    r"(?<![\w.,/+-])(?="
+    r"(?<![\w./+-])(?="
     r"(\d{4}([ -])\d{4}\2\d{4}\2\d{4}(?:\2\d{1,3})?(?!\d)"
     r"|\d{4}([ -])\d{6}\3\d{4,5}(?!\d)))"
 )

@@ -21,6 +21,8 @@ _STOPS = {
     "function_call": "tool_use",
     "content_filter": "refusal",
 }
+_OWN = ("pause_turn", "model_context_window_exceeded")
+"""Reasons of Claude's that OpenAI's dialect has no word for."""
 
 
 def event(name: str, **members: object) -> bytes:
@@ -48,8 +50,7 @@ def whole(ctx: Context, reading: Reading, body: Json, stops: list[str]) -> Json:
 
 def settled(ctx: Context, reading: Reading) -> Json:
     """What a message says of the call once that is settled."""
-    usage = _usage(reading.usage(ctx), reading.cache_written)
-    return {"usage": usage, "headgate": meta(ctx)}
+    return {"usage": _usage(reading.usage(ctx)), "headgate": meta(ctx)}
 
 
 def _message(ctx: Context, model: str, content: list[Json]) -> Json:
@@ -95,6 +96,8 @@ def _input(arguments: str) -> Json:
 def _end(reading: Reading, stops: list[str], refused: bool) -> Json:
     matched = reading.matched if reading.matched in stops else None
     reason = _STOPS.get(reading.finish, "end_turn")
+    if reading.native in _OWN:
+        reason = reading.native
     if refused:
         reason = "refusal"
     elif reason == "end_turn" and reading.calls:
@@ -104,13 +107,15 @@ def _end(reading: Reading, stops: list[str], refused: bool) -> Json:
     return {"stop_reason": reason, "stop_sequence": matched}
 
 
-def _usage(usage: Usage, cache_written: int = 0) -> Json:
+def _usage(usage: Usage) -> Json:
     """Anthropic counts tokens of caches beside ``input_tokens``, OpenAI within them."""
-    cached = usage.cached_input_tokens + cache_written
+    written, hour = usage.cache_written_tokens, usage.cache_written_1h_tokens
+    kept = {"ephemeral_5m_input_tokens": max(0, written - hour), "ephemeral_1h_input_tokens": hour}
     return {
-        "input_tokens": max(0, usage.input_tokens - cached),
+        "input_tokens": max(0, usage.input_tokens - usage.cached_input_tokens - written),
         "cache_read_input_tokens": usage.cached_input_tokens,
-        "cache_creation_input_tokens": cache_written,
+        "cache_creation_input_tokens": written,
+        "cache_creation": kept,
         "output_tokens": usage.output_tokens,
     }
 
@@ -174,7 +179,7 @@ class Stream:
         elif step.what == "say":
             yield self._delta(step.piece.kind, step.piece.text)
         else:
-            yield from self._stop(step.block.first.kind)
+            yield from self._stop(step.block.last.kind)
 
     def _stop(self, kind: Kind) -> Iterator[bytes]:
         if kind == "thinking" and self._reading.signed:

@@ -14,11 +14,18 @@ GivesWay: TypeAlias = Callable[[Kind, Kind], bool]
 
 @dataclass(slots=True)
 class Block:
-    """A block that has begun; what comes of it while another one is being sent waits here."""
+    """A block that has come; what of it cannot be sent yet waits here."""
 
     key: str
-    first: Piece
+    last: Piece
     waiting: list[Piece] = field(default_factory=list)
+    begun: bool = False
+    """Whether it is being sent."""
+
+    @property
+    def named(self) -> bool:
+        """Whether all is known that its beginning says: arguments end a tool's name."""
+        return self.last.kind != "tool" or bool(self.last.name and self.waiting)
 
 
 class Step(NamedTuple):
@@ -43,17 +50,14 @@ class InTurn:
         """What follows from one piece of the block ``key``; an empty one only begins it."""
         block = self._open.get(key)
         if block is None:
-            while self._open and self._gives_way(self._now.first.kind, piece.kind):
+            while self._open and self._gives_way(self._now.last.kind, piece.kind):
                 yield from self._end_first()
             block = self._open[key] = Block(key, piece)
-            if len(self._open) == 1:
-                yield Step("begin", block, piece)
-        if not piece.text:
-            return
-        if self._now is block:
-            yield Step("say", block, piece)
-        else:
+        block.last = piece
+        if piece.text:
             block.waiting.append(piece)
+        if self._now is block and (block.begun or block.named):
+            yield from self._send(block)
 
     def close(self) -> Iterator[Step]:
         """No more pieces come: the rest of all blocks."""
@@ -71,11 +75,17 @@ class InTurn:
 
     def _end_first(self) -> Iterator[Step]:
         over = self._now
+        yield from self._send(over)
         del self._open[over.key]
-        yield Step("end", over, over.first)
-        if self._open:
-            block = self._now
-            yield Step("begin", block, block.first)
-            for piece in block.waiting:
-                yield Step("say", block, piece)
-            block.waiting = []
+        yield Step("end", over, over.last)
+        if self._open and self._now.named:
+            yield from self._send(self._now)
+
+    def _send(self, block: Block) -> Iterator[Step]:
+        """What has come of the block being sent, its beginning before it."""
+        if not block.begun:
+            block.begun = True
+            yield Step("begin", block, block.last)
+        for piece in block.waiting:
+            yield Step("say", block, piece)
+        block.waiting = []

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from headgate_core.context import Context
 from headgate_core.errors import UpstreamMalformed
 from headgate_core.types import Json, Usage
-from headgate_gateway.replies.chunks import cache_written, usage_of
+from headgate_gateway.replies.chunks import usage_of
 from headgate_gateway.replies.texts import part
 from headgate_gateway.replies.tool_numbers import Calls, said_in
 
@@ -101,11 +101,11 @@ class Reading:
 
     model: str = ""
     finish: str = ""
+    native: str = ""
+    """The provider's own word for why it stopped, where it is another one."""
     matched: Any = None
     """The stop sequence that ended the text, where the upstream says it."""
     annotations: list[Json] = field(default_factory=list)
-    cache_written: int = 0
-    """Input tokens that were written to the provider's cache, as far as it says so."""
     signed: list[Json] = field(default_factory=list)
     """Thoughts whose signature has come (in streams without their text), until it is used."""
     _usage: Usage | None = None
@@ -121,7 +121,6 @@ class Reading:
         if body.get("usage"):
             told = usage_of(body["usage"])
             self._usage = None if told.estimated else told
-            self.cache_written = cache_written(body["usage"])
         for choice in choices_of(body):
             if number_of(choice) == 0:
                 yield from self._choice(choice)
@@ -140,6 +139,8 @@ class Reading:
         if not isinstance(finish, str):
             raise _malformed("finish_reason")
         self.finish = finish
+        if choice.get("finish_reason"):
+            self.native = str(choice.get("native_finish_reason") or "")
         self.matched = choice.get("stop_reason") or self.matched
         holder = part(choice)
         self.annotations += _objects(holder.get("annotations"), "annotations")

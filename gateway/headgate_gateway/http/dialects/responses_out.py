@@ -47,6 +47,7 @@ class Out:
         self._output = Output(self._event)
         self._sequence = 0
         self._opened = False
+        self._model = ""
 
     def whole(self, ctx: Context, body: Json) -> Json:
         """The response of a reply that came at once, but for what the settled call tells."""
@@ -127,13 +128,19 @@ class Out:
             "incomplete_details": None,
             **_ECHOED,
             **given,
-            "model": self._reading.model or ctx.asked_model,
+            "model": self._named(ctx),
             "output": self._output.bodies,
             "previous_response_id": None,
             "store": False,
             "truncation": "disabled",
             "usage": None,
         }
+
+    def _named(self, ctx: Context) -> str:
+        """The model, by the same name in all events of the response."""
+        told = ctx.reply.facts.model if ctx.reply is not None else ""
+        self._model = self._model or self._reading.model or told or ctx.asked_model
+        return self._model
 
     def _status(self) -> tuple[str, str]:
         if self._reading.finish == "length":

@@ -59,7 +59,7 @@ class Output:
             over = "completed" if len(self._items) > 1 else status
             yield from self._ended(self._beside, over, [])
         for step in self._turns.close():
-            calls = step.block.first.kind == "tool"  # which of them was cut short is not known
+            calls = step.block.last.kind == "tool"  # which of them was cut short is not known
             over = "completed" if self._turns.more and not calls else status
             yield from self._step(call_id, step, over, annotations)
         yield from self._late(annotations)
