@@ -43,12 +43,12 @@ class Wire:
         ways: list[float] = []
         first = 0.0
         while b"[DONE]" not in (line := await reader.readline()):
-            at = line.find(b'"content":"')
-            if at < 0:
+            said = line.partition(b'"content":"')[2].partition(b'"')[0]
+            if not said:
                 continue
             now = time.perf_counter()
             first = first or now - begun
-            ways.append(now - float(line[at + 11 :].partition(b'"')[0]))
+            ways.append(now - float(said))
         writer.close()
         return first, ways[1:]
 
