@@ -168,12 +168,13 @@ def test_every_address_of_a_provider_must_be_listed(
     monkeypatch.setenv("FAR", "http://far:8000/v1")
     text = f"providers:\n  - {{name: up, use: {NAMED[name]}}}\n"
     text += "pools: [{name: main, targets: [{provider: up, model: openai/m}]}]\n"
-    found = problems(tmp_path, text + listed("near"))
+    found = [one for one in problems(tmp_path, text + listed("near")) if "connects to" in one]
     assert len(found) == 1
     assert found[0].startswith("2: `providers[0].options.")
     assert "connects to far:8000" in found[0]
     assert "add 'far:8000'" in found[0]
-    assert problems(tmp_path, text + listed("near", "far:8000")) == []
+    left = problems(tmp_path, text + listed("near", "far:8000"))
+    assert not [one for one in left if "connects to" in one]
 
 
 @pytest.mark.parametrize(

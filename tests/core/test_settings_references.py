@@ -103,6 +103,12 @@ def test_a_name_that_only_sounds_like_a_secret_may_have_a_plain_value(
     assert load(tmp_path, f"headers: {{{name}: plain}}\n").headers == {name: "plain"}
 
 
+def test_the_path_of_a_file_with_credentials_is_no_secret(tmp_path: Path) -> None:
+    path = "/etc/gcp/sa.json"
+    said = load(tmp_path, f"headers: {{vertex_credentials: {path}}}\n")
+    assert said.headers == {"vertex_credentials": path}
+
+
 @pytest.mark.parametrize("source", ["env:KEY", "file:key"])
 def test_the_line_end_behind_a_secret_is_no_part_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str

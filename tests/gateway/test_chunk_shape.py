@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import urllib.request
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ import pytest
 from aiohttp import web
 from dialect_world import World, dialect_world
 from upstream import USAGE, Answer, chunk, says, send_events, sse
+
+from headgate_gateway.replies.later_calls import LaterCalls
 
 Json = dict[str, Any]
 USER: list[Any] = [{"role": "user", "content": "Hi"}]
@@ -90,3 +93,20 @@ def test_done_follows_an_error_only_where_the_operator_says_so(
                 assert (said[-1] == "[DONE]") == switched
                 error = said[-2] if switched else said[-1]
                 assert error["error"]["code"] == "upstream_truncated"
+
+
+def test_parallel_calls_go_out_as_they_come_where_no_check_looks_at_calls() -> None:
+    def piece(index: int, arguments: str, name: str = "") -> Json:
+        function = {"arguments": arguments, **({"name": name} if name else {})}
+        return chunk({"tool_calls": [{"index": index, "function": function}]})
+
+    coming = [piece(0, "", "f"), piece(0, "{}"), piece(1, '{"x":', "g"), piece(1, "1}")]
+    for free, told in ((True, ["", "{}", '{"x":', "1}"]), (False, ["", "{}", "", ""])):
+        later = LaterCalls(free=free)
+        gone = []
+        for body in copy.deepcopy(coming):
+            later.set_aside(body)
+            calls = body["choices"][0]["delta"].get("tool_calls", ())
+            gone.append("".join(call["function"]["arguments"] for call in calls))
+        assert gone == told
+        assert [len(later.taken(0))] == [0 if free else 1]

@@ -106,6 +106,28 @@ def test_every_option_arrives_or_is_named(
     asyncio.run(with_pools(tmp_path, MODELS[pool], work))
 
 
+@pytest.mark.parametrize(
+    ("pool", "said", "arrives"),
+    [
+        ("openai", {"store": False}, '"store": false'),
+        ("openai", {"modalities": ["text"]}, '"modalities": ["text"]'),
+        ("gemini", {"modalities": ["text"]}, '"responseModalities": ["TEXT"]'),
+        ("openai", {"frequency_penalty": 0}, '"frequency_penalty": 0'),
+    ],
+    ids=str,
+)
+def test_what_means_something_to_a_model_reaches_it_though_it_is_the_usual_wish(
+    pool: str, said: Json, arrives: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_KEY", "test-key")
+
+    async def work(asking: Asking) -> None:
+        _, sent = await asking.ask("plain", said)
+        assert sent is not None and arrives in sent
+
+    asyncio.run(with_pools(tmp_path, MODELS[pool], work))
+
+
 def test_the_matrix_holds_every_option_and_every_family() -> None:
     ours = {"messages", "stream", "stream_options", "user"}
     assert {c.name for c in cases()} == set(endpoints._CHAT.split()) - ours | {STRICT}

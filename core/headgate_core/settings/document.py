@@ -20,6 +20,8 @@ _SECRET = re.compile(
 """In names in lower case, with ``_`` for ``-``."""
 _NO_SECRET = re.compile(r"^(max|min|num|n)_.*token$|(^|_)cache_key$")
 """``max_token`` limits a number of tokens, and OpenAI's ``prompt_cache_key`` groups requests."""
+_SELECTS = frozenset({"where", "metadata"})
+"""Below these a member ``key`` is a name that people gave: of a document's field, or a label."""
 
 
 class Place(NamedTuple):
@@ -111,4 +113,6 @@ def is_secret(trail: Trail) -> bool:
     """Whether the nearest member name says that the value must never be shown or written out."""
     names = [part for part in trail if isinstance(part, str)]
     name = names[-1].lower().replace("-", "_") if names else ""
+    if name == "key" and _SELECTS.intersection(names):
+        return False
     return _SECRET.search(name) is not None and _NO_SECRET.search(name) is None

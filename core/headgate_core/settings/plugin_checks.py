@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
 from headgate_core.errors import ConfigurationError
-from headgate_core.plugins import load_class, options_model, unknown
+from headgate_core.plugins import build, load_class, options_model, unknown
 from headgate_core.settings import wording
 from headgate_core.settings.base import PluginUse
 from headgate_core.settings.document import Document, Trail
@@ -54,6 +55,8 @@ def _route_uses(settings: GatewaySettings) -> Iterator[Use]:
             yield Use("retrievers", found.use, found.options, ("routes", index, "retrieval"))
 
 
+_NAMED = re.compile(r"`(\w+)`: ")
+"""How a plugin's complaint begins that is about one of its options."""
 _COLLECTION = {"embedders": "embedder", "indexes": "index", "chunkers": "chunker"}
 
 
@@ -78,6 +81,21 @@ def check_use(document: Document, use: Use) -> None:
                 document.problem((*base, name), unknown(what, name, tuple(model.model_fields)))
         others = [e for e in error.errors() if e["type"] != "extra_forbidden" or len(e["loc"]) > 1]
         wording.note(document, others, base)
+        return
+    if use.kind == "providers":
+        _check_made(document, use)
+
+
+def _check_made(document: Document, use: Use) -> None:
+    """Note what a provider says of its options, such as an address that can be none."""
+    try:
+        build(use.kind, use.use, use.options)
+    except ConfigurationError as error:
+        named = _NAMED.match(error.message)
+        if named and named[1].endswith("_file"):
+            return  # its path is not put together yet: the gateway itself tells
+        option = ("options", named[1]) if named else ("options",)
+        document.problem((*use.trail, *option), error.message)
 
 
 def options_of(use: Use) -> type[BaseModel] | str:

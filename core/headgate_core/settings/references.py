@@ -85,10 +85,17 @@ def _trimmed(text: str, secret: bool) -> str:
     return text.strip() if secret else text.rstrip("\r\n")
 
 
+def _names_file(trail: Trail, value: Any) -> bool:
+    """Whether it is the path of a file with credentials, as Google's SDK takes one."""
+    name = str(trail[-1])
+    starts = ("/", "./", "~/")
+    return name.endswith("credentials") and isinstance(value, str) and value.startswith(starts)
+
+
 def _refuse_literal_secret(document: Document, trail: Trail, value: Any) -> None:
     if value in (None, "", {}) or value == []:
         return
-    if is_secret(trail) and not _counts_tokens(trail, value):
+    if is_secret(trail) and not (_counts_tokens(trail, value) or _names_file(trail, value)):
         name = next(part for part in reversed(trail) if isinstance(part, str))
         document.problem(
             trail,

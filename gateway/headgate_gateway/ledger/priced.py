@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from headgate_core.errors import ConfigurationError
 from headgate_core.ports import Provider
 from headgate_core.settings.gateway import GatewaySettings
+from headgate_core.settings.pools import PoolSettings
 from headgate_core.types import Usage
 from headgate_gateway.ledger.prices import Prices
+
+log = logging.getLogger("headgate.prices")
 
 TYPICAL = Usage(1000, 500, search_units=1)
 """Of a call, to compare prices by."""
@@ -43,10 +47,23 @@ def insist(settings: GatewaySettings, prices: Prices) -> None:
             f"No price is known for {', '.join(missing)}, and `unpriced: refuse` takes no model "
             "without one. Give its prices in `prices.overrides`."
         )
-    for target in (t for pool in settings.pools if pool.unpriced == "refuse" for t in pool.targets):
-        if silent := prices.silent(target.provider, target.model):
-            raise ConfigurationError(
-                f"The override for {target.provider}/{target.model} has no price for some of what "
-                "the model is charged for, and `unpriced: refuse` takes no model without one. Add "
-                f"{' and '.join(f'`{name}`' for name in silent)}."
-            )
+    for pool in settings.pools:
+        for target in pool.targets:
+            _insist_on_kinds(pool, target.provider, target.model, prices)
+
+
+def _insist_on_kinds(pool: PoolSettings, provider: str, model: str, prices: Prices) -> None:
+    """An override that leaves kinds of tokens out is refused or, where the pool takes models
+    without a price, told to the log: calls with such tokens will be unpriced."""
+    silent = prices.silent(provider, model)
+    if not silent:
+        return
+    names = " and ".join(f"`{name}`" for name in silent)
+    lacks = (
+        f"The override for {provider}/{model} has no price for some of what the model is charged"
+    )
+    if pool.unpriced == "refuse":
+        raise ConfigurationError(
+            f"{lacks} for, and `unpriced: refuse` takes no model without one. Add {names}."
+        )
+    log.warning("%s for, and calls with such tokens will be unpriced. Add %s.", lacks, names)

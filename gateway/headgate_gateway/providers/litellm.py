@@ -30,6 +30,7 @@ from headgate_gateway.sdk.endpoints import (
     foreign,
     insist_on_service,
     passed,
+    silent,
     unsupported_by,
 )
 from headgate_gateway.sdk.fetches import fetch_nothing
@@ -143,7 +144,8 @@ class Litellm:
 
     def _arguments(self, request: ModelRequest, model: str) -> Json:
         body = passed(request.body, self.members)
-        body.pop("stream", None)
+        for name in ("stream", *(silent(self._sdk, model, body) if self._sdk else ())):
+            body.pop(name, None)
         if request.body.get("metadata") is not None:
             dropped(request, "metadata")
         own: Json = {**self.arguments, "model": model, "stream": request.stream}

@@ -39,7 +39,7 @@ class Clearing:
         self._open: dict[TextKey, Guarded] = {}
         self._silent: set[TextKey] = set()
         """Texts that have begun and of which nothing has gone out: calls must not overtake them."""
-        self._later = LaterCalls()
+        self._later = LaterCalls(free=not guards.guards("tool_calls"))
         self._finished: dict[int, Json] = {}
         """For each choice that has finished, the chunk that says so."""
         self._after: list[Json] = []

@@ -10,6 +10,8 @@ from headgate_gateway.replies.texts import number, part, tool_number
 from headgate_gateway.replies.tool_numbers import KINDS
 
 _JOINED = ("name", *(said for _, said in KINDS))
+_NONE = -1
+"""In place of the number of a choice's first call: all of its calls wait."""
 _OLD = -2
 """The number of a ``function_call``, the older form of a call, of which a choice has one."""
 
@@ -21,12 +23,16 @@ class LaterCalls:
     out before the whole has been checked. The others wait until the choice is finished. A check
     holds back the end of a call's arguments until it knows that no more will come; clients take a
     call to be over when the next one begins, so the next one must not overtake that end.
+
+    Where no check looks at calls, nothing is held back of any: ``free`` lets each one go as soon
+    as its name is whole.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, free: bool = False) -> None:
+        self._free = free
         self._first: dict[int, int] = {}
-        self._begun: set[int] = set()
-        """Choices whose first call goes out as it comes."""
+        self._begun: set[tuple[int, int]] = set()
+        """Choice and number of the calls that go out as they come."""
         self._waiting: dict[int, dict[int, Json]] = {}
 
     @property
@@ -36,7 +42,7 @@ class LaterCalls:
 
     def all_wait(self, choice: int) -> None:
         """The first call of the choice waits as well, unless it has come."""
-        self._first.setdefault(choice, -1)
+        self._first.setdefault(choice, _NONE)
 
     def set_aside(self, body: Json) -> bool:
         """Take out of a chunk what has to wait; returns whether there was any."""
@@ -61,13 +67,14 @@ class LaterCalls:
     def _going(self, choice: int, calls: list[Json]) -> Iterator[Json]:
         for position, call in enumerate(calls):
             at = tool_number(call, position)
-            first = at == self._first.setdefault(choice, at)
-            if first and choice in self._begun:
+            first = self._first.setdefault(choice, at)
+            goes = at == first or (self._free and first != _NONE)
+            if goes and (choice, at) in self._begun:
                 yield call
                 continue
             whole = self._keep(choice, at, call)
-            if first and any(_begun(whole.get(kind), said) for kind, said in KINDS):
-                self._begun.add(choice)
+            if goes and any(_begun(whole.get(kind), said) for kind, said in KINDS):
+                self._begun.add((choice, at))
                 yield self._waiting[choice].pop(at)
 
     def _keep(self, choice: int, at: int, call: Json) -> Json:

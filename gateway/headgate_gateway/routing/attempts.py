@@ -188,9 +188,9 @@ def _completed(facts: Facts, asks: Usage) -> Usage:
     told = facts.usage or Usage(estimated=True)
     sent = told.input_tokens or asks.input_tokens
     written = told.output_tokens or -(-facts.output_characters // CHARACTERS_PER_TOKEN)
-    if (sent, written) == (told.input_tokens, told.output_tokens):
-        return told
     units = told.search_units or asks.search_units
+    if (sent, written, units) == (told.input_tokens, told.output_tokens, told.search_units):
+        return told
     return replace(
         told, input_tokens=sent, output_tokens=written, search_units=units, estimated=True
     )

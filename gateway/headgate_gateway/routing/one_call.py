@@ -44,12 +44,13 @@ class Call:
         """The timers of a try at the target; what the whole call may take counts from its start.
 
         A target that hangs in a call that is no stream is overdue after half of it, so that the
-        next one has as much. It has more where its usual answers need it and the call has time for
-        them: else every one would be overdue, here and there. ``answer_s`` of the pool replaces
+        next one has as much. It has more where its average answer needs it and the call has the
+        time: else every one would be overdue, here and there. ``answer_s`` of the pool replaces
         both, and ends the try.
         """
         timeouts = pool.settings.timeouts
         own_s, total_s = self._totals(pool)
+        callers = total_s < own_s
         answer_s = overdue_s = math.inf
         if timeouts.answer_s:
             answer_s, own_s = timeouts.answer_s, min(own_s, timeouts.answer_s)
@@ -60,7 +61,8 @@ class Call:
             overdue_s, own_s = _fair_part(pace, total_s), _fair_part(pace, own_s)
         if overdue_s >= total_s:
             overdue_s = math.inf
-        return Limits(timeouts, answer_s, total_s, self.started + total_s, own_s, overdue_s)
+        until = self.started + total_s
+        return Limits(timeouts, answer_s, total_s, until, own_s, overdue_s, callers)
 
     def _totals(self, pool: Pool) -> tuple[float, float]:
         """The tighter one of the pool's and the route's total, and of that and the caller's
@@ -94,6 +96,6 @@ class Call:
 def _fair_part(pace: Pace, total_s: float) -> float:
     """How much of so many seconds a target may take that answers at this pace."""
     average_s, usual_s = pace.average_s, pace.usual_s()
-    if average_s is None or usual_s is None or average_s >= total_s or usual_s <= total_s / 2:
+    if average_s is None or usual_s is None or not total_s / 2 < average_s < total_s:
         return total_s / 2
     return min(OF_USUAL * usual_s, total_s)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from headgate_core.errors import UpstreamError, UpstreamTimeout
 from headgate_core.ports import Candidate, Provider, Target
 from headgate_core.settings.pools import BreakerSettings
-from headgate_gateway.resting import Rest
+from headgate_gateway.resting import DEAD, Rest
 from headgate_gateway.routing.breaker import Breaker, Ticket
 from headgate_gateway.routing.failures import is_provider_fault, rest_for
 from headgate_gateway.routing.silence import Silence, Wait
@@ -167,7 +167,8 @@ class TargetState:
             self.breaker.abandoned(ticket)
         rest = rest_for(error)
         if rest is not None and self.rest.begin(*rest):
-            log.info("%s rests %.3g s: %d", self.target.name, self.rest.left_s, rest[0])
+            level = logging.WARNING if rest[0] in DEAD else logging.INFO
+            log.log(level, "%s rests %.3g s: %d", self.target.name, self.rest.left_s, rest[0])
 
     def answered(self, seconds: float, *, stream: bool = True) -> None:
         """The first content of a call of this kind came after so many seconds."""

@@ -31,6 +31,8 @@ class Limits:
     total_at: float
     own_s: float
     overdue_s: float = math.inf
+    callers: bool = False
+    """Whether ``total_s`` is the caller's own patience, and not the configuration's."""
 
 
 class Timers:
@@ -97,11 +99,12 @@ class Timers:
             async with asyncio.timeout_at(at):
                 return await work
         except TimeoutError as error:
-            raise timed_out(name, value) from error
+            raise timed_out(name, value, callers=self._limits.callers) from error
 
 
-def timed_out(name: str, seconds: float) -> UpstreamTimeout:
-    """What is told of a timer of this name that has fired."""
-    late = UpstreamTimeout(f"The timer {name} = {seconds:g} fired.")
+def timed_out(name: str, seconds: float, *, callers: bool = False) -> UpstreamTimeout:
+    """What is told of a timer of this name that has fired; ``callers`` as in ``Limits``."""
+    why = ": so long does its caller wait" if callers and name == "total_s" else ""
+    late = UpstreamTimeout(f"The timer {name} = {seconds:g} fired{why}.")
     late.timer = name
     return late

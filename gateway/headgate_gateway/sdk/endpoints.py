@@ -47,16 +47,21 @@ _OURS = frozenset({"model", "messages", "input", "stream", "stream_options", "us
 _ASKS_NOTHING: Mapping[str, Sequence[Any]] = {
     "n": (1,),
     "logprobs": (False,),
-    "store": (False,),
     "stop": ([],),
     "tools": ([],),
     "functions": ([],),
     "tool_choice": ("auto",),
     "parallel_tool_calls": (True,),
     "response_format": ({"type": "text"},),
-    "modalities": (["text"],),
 }
 """Values that ask for what every model does anyway; the SDK refuses them where it can."""
+_DONE_ANYWAY: Mapping[str, Sequence[Any]] = {
+    "store": (False,),
+    "modalities": (["text"],),
+    "frequency_penalty": (0,),
+    "presence_penalty": (0,),
+}
+"""Values that mean something to models that know the parameter; all others do it anyway."""
 _JUDGED = ("temperature", "top_p", "reasoning_effort")
 """Parameters of which the SDK takes some values and refuses others, by the model."""
 
@@ -64,10 +69,25 @@ _JUDGED = ("temperature", "top_p", "reasoning_effort")
 def passed(body: Json, more: Collection[str]) -> Json:
     """What of the body may reach the SDK: ``PASSED`` and the operator's ``more``.
 
-    What asks for nothing stays behind: null, and the values of ``_ASKS_NOTHING``.
+    What asks for nothing stays behind: null, the values of ``_ASKS_NOTHING``, and how tools are
+    to be called where there are none.
     """
     kept = {k: v for k, v in body.items() if k in PASSED or k in more}
+    if not (kept.get("tools") or kept.get("functions")):
+        kept.pop("parallel_tool_calls", None)
+        if kept.get("tool_choice") == "none":
+            del kept["tool_choice"]
     return {k: v for k, v in kept.items() if v is not None and v not in _ASKS_NOTHING.get(k, ())}
+
+
+def silent(sdk: Any, model: str, body: Json) -> set[str]:
+    """Members that ask a model which does not know them for what it does anyway."""
+    names = {k for k, values in _DONE_ANYWAY.items() if k in body and body[k] in values}
+    if not names or (found := _placed(sdk, model)) is None:
+        return set()
+    name, provider = found
+    taken = sdk.get_supported_openai_params(model=name, custom_llm_provider=provider)
+    return set() if taken is None else names - {*taken}
 
 
 def foreign(body: Json, more: Collection[str]) -> list[str]:
@@ -103,7 +123,7 @@ def unsupported_by(sdk: Any, endpoint: str, model: str, body: Json) -> list[str]
     taken = sdk.get_supported_openai_params(model=name, custom_llm_provider=provider)
     if taken is None:
         return []
-    asked = passed(body, body)
+    asked = {k: v for k, v in passed(body, body).items() if v not in _DONE_ANYWAY.get(k, ())}
     known = set(sdk.constants.DEFAULT_CHAT_COMPLETION_PARAM_VALUES) & PASSED - _OURS
     refused = [k for k in asked if k in known and k not in taken]
     rest = {k: v for k, v in asked.items() if k not in refused}

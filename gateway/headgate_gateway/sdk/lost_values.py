@@ -37,8 +37,13 @@ def _of(names: str) -> _Losses:
     return dict.fromkeys(names.split(), _every)
 
 
+def _calls(body: Json) -> bool:
+    """Whether the model can call anything, so that it matters how."""
+    return bool(body.get("tools") or body.get("functions")) and body.get("tool_choice") != "none"
+
+
 def _not_several(value: Any, model: str, body: Json) -> bool:
-    return value is False
+    return value is False and _calls(body)
 
 
 def _json_object(value: Any, model: str, body: Json) -> bool:
@@ -111,7 +116,8 @@ def _of_bedrock(model: str) -> tuple[str, Any]:
 
 def _not_several_at_bedrock(value: Any, model: str, body: Json) -> bool:
     _, known = _of_bedrock(model)
-    return value is False and not known.bedrock_converse_supports_parallel_tool_use_config(model)
+    several = value is False and _calls(body)
+    return several and not known.bedrock_converse_supports_parallel_tool_use_config(model)
 
 
 def _strict_at_bedrock(value: Any, model: str, body: Json) -> bool:
@@ -133,7 +139,7 @@ def _unthinking_at_bedrock(value: Any, model: str, body: Json) -> bool:
 
 
 def _choice_at_bedrock(value: Any, model: str, body: Json) -> bool:
-    return value == "none" or _unforced(value, model, body)
+    return (value == "none" and bool(body.get("tools"))) or _unforced(value, model, body)
 
 
 _OWN_MEMBERS = _of(

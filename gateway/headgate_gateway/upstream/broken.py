@@ -26,7 +26,7 @@ _NAMED = {
     "ClientPayloadError": "the connection was closed",
 }
 """Exceptions of HTTP clients; those of the interpreter are found behind others."""
-_UNSAID = re.compile(r"(?<=://)[^/\s@]*@| ssl:<[^>]*>")
+_UNSAID = re.compile(r"(?<=://)[^/\s@]*@| ssl:(?:<[^>]*>|\w+)")
 """Passwords in addresses, and objects of the interpreter."""
 
 

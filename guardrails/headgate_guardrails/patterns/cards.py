@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 from headgate_core.types import Span
 
-LONGEST = 26
-"""Characters: 19 digits, their separators, and one look behind the last."""
+LONGEST = 33
+"""Characters: 19 digits, their separators, a look behind the last, and what may be before it of a
+number with decimals."""
 
 _PLAIN = re.compile(
     r"(?<![\w./+-])"
@@ -17,6 +18,9 @@ _PLAIN = re.compile(
 )
 """Commas are between the columns of a table, too. But ``0,`` within a line begins a fraction, and
 beside commas 12 and 13 digits are more often the number of an article."""
+_WHOLE_PART = re.compile(r"(?:^|[^\w.,/+-])[+-]?\d{1,4},$")
+_DECIMALS = 15
+"""Spreadsheets write numbers with at most so many digits, and many countries a comma in them."""
 _GROUPED = re.compile(
     r"(?<![\w./+-])(?="
     r"(\d{4}([ -])\d{4}\2\d{4}\2\d{4}(?:\2\d{1,3})?(?!\d)"
@@ -71,7 +75,7 @@ def is_card(digits: str) -> bool:
 def find(text: str) -> Iterator[Span]:
     """Card numbers, written in one piece or in their usual groups."""
     for match in _PLAIN.finditer(text):
-        if is_card(match[0]):
+        if is_card(match[0]) and not _decimals(text, match):
             yield Span(match.start(), match.end(), "credit_card")
     for match in _GROUPED.finditer(text):
         for end in _ends(match[1]):
@@ -79,6 +83,14 @@ def find(text: str) -> Iterator[Span]:
             if is_card(digits):
                 yield Span(match.start(), match.start() + end, "credit_card")
                 break
+
+
+def _decimals(text: str, match: re.Match[str]) -> bool:
+    """Whether these are the decimals of a number: one comma is near, and it stands before."""
+    start, end = match.span()
+    if end - start > _DECIMALS or text[end : end + 1] == ",":
+        return False
+    return _WHOLE_PART.search(text[max(0, start - 7) : start]) is not None
 
 
 def _ends(grouped: str) -> Iterator[int]:

@@ -115,7 +115,7 @@ def _usage(usage: Usage) -> Json:
         "input_tokens": max(0, usage.input_tokens - usage.cached_input_tokens - written),
         "cache_read_input_tokens": usage.cached_input_tokens,
         "cache_creation_input_tokens": written,
-        "cache_creation": kept,
+        **({"cache_creation": kept} if written else {}),  # clients keep that of a stream's start
         "output_tokens": usage.output_tokens,
     }
 
