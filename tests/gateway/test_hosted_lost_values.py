@@ -20,7 +20,7 @@ from lost_matrix import MODELS, Case, cases, options, said_by_silence, usual
 from raw_upstream import Exchange, raw_upstream
 
 from headgate_gateway.sdk import endpoints
-from headgate_gateway.sdk.lost_values import LOST, STRICT, _family
+from headgate_gateway.sdk.lost_values import LOST, NAME, STRICT, _family
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), *SDK_WARNINGS]
 
@@ -124,6 +124,22 @@ def test_what_means_something_to_a_model_reaches_it_though_it_is_the_usual_wish(
     async def work(asking: Asking) -> None:
         _, sent = await asking.ask("plain", said)
         assert sent is not None and arrives in sent
+
+    asyncio.run(with_pools(tmp_path, MODELS[pool], work))
+
+
+@pytest.mark.parametrize("pool", MODELS)
+def test_a_speakers_name_arrives_or_is_named_and_is_never_refused(
+    pool: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_KEY", "test-key")
+
+    async def work(asking: Asking) -> None:
+        said = {"messages": [{"role": "user", "content": "hi", "name": "ZZbob"}]}
+        answer, sent = await asking.ask("plain", said)
+        assert sent is not None, answer.body
+        named = answer.headers.get("x-headgate-dropped", "") == NAME
+        assert ("ZZbob" in sent) != named
 
     asyncio.run(with_pools(tmp_path, MODELS[pool], work))
 

@@ -29,6 +29,7 @@ from headgate_gateway.sdk.endpoints import (
     encoded,
     foreign,
     insist_on_service,
+    left_out,
     passed,
     silent,
     unsupported_by,
@@ -142,12 +143,20 @@ class Litellm:
         if self._sdk is not None:
             await close_clients(self._sdk, self._owner)
 
-    def _arguments(self, request: ModelRequest, model: str) -> Json:
+    def _taken(self, request: ModelRequest, model: str) -> Json:
+        """What of the body reaches the model; what is left out without asking is named."""
         body = passed(request.body, self.members)
-        for name in ("stream", *(silent(self._sdk, model, body) if self._sdk else ())):
+        for name in {"stream", *silent(self._sdk, model, body)}:
             body.pop(name, None)
         if request.body.get("metadata") is not None:
             dropped(request, "metadata")
+        if request.endpoint == CHAT:
+            for name in left_out(self._sdk, model, body):
+                dropped(request, name)
+        return body
+
+    def _arguments(self, request: ModelRequest, model: str) -> Json:
+        body = self._taken(request, model)
         own: Json = {**self.arguments, "model": model, "stream": request.stream}
         own |= {"num_retries": 0, "max_retries": 0}
         if request.endpoint == CHAT:

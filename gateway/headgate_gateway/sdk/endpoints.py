@@ -11,7 +11,7 @@ from typing import Any
 from headgate_core.endpoints import CHAT
 from headgate_core.errors import UpstreamError
 from headgate_core.types import Json
-from headgate_gateway.sdk.lost_values import lost
+from headgate_gateway.sdk.lost_values import NAME, loses_names, lost
 
 FUNCTIONS = {"embeddings": "aembedding", "rerank": "arerank", "moderations": "amoderation"}
 """The endpoint below ``/v1`` to the SDK's function."""
@@ -88,6 +88,13 @@ def silent(sdk: Any, model: str, body: Json) -> set[str]:
     name, provider = found
     taken = sdk.get_supported_openai_params(model=name, custom_llm_provider=provider)
     return set() if taken is None else names - {*taken}
+
+
+def left_out(sdk: Any, model: str, body: Json) -> list[str]:
+    """Members that do not reach the model and are named, never refused: agents write them into
+    every message, and the model answers without them."""
+    found = _placed(sdk, model)
+    return [NAME] if found is not None and loses_names(sdk, *found[::-1], body) else []
 
 
 def foreign(body: Json, more: Collection[str]) -> list[str]:

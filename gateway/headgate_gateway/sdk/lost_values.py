@@ -19,6 +19,14 @@ from headgate_core.types import Json
 STRICT = "tools[].function.strict"
 """That the arguments of a tool's calls fit its schema, for certain."""
 
+NAME = "messages[].name"
+"""Who of several speakers a message is of."""
+_NAMELESS = frozenset(
+    {"AnthropicConfig", "AmazonConverseConfig", "AmazonInvokeNovaConfig", "AmazonCohereConfig"}
+    | {"VertexGeminiConfig", "MistralConfig", "OllamaChatConfig"}
+)
+"""Families that have no place for ``NAME``."""
+
 Lost: TypeAlias = Callable[[Any, str, Json], bool]
 """Whether a parameter's value is lost; the model's name and the whole body follow the value."""
 _Losses: TypeAlias = Mapping[str, Lost]
@@ -215,6 +223,14 @@ def lost(sdk: Any, provider: str, model: str, body: Json) -> list[str]:
         for name, is_lost in losses.items()
         if asked.get(name) is not None and is_lost(asked[name], model, body)
     ]
+
+
+def loses_names(sdk: Any, provider: str, model: str, body: Json) -> bool:
+    """Whether names of speakers do not reach this model. A tool's result is told by its call."""
+    named = (m for m in body.get("messages") or () if m.get("name") is not None)
+    if not any(m.get("role") not in ("tool", "function") for m in named):
+        return False
+    return _family(sdk, provider, model) in _NAMELESS
 
 
 def _strict(body: Json) -> bool | None:
